@@ -1,0 +1,236 @@
+"""The home directory: every path below it, in one place (spec/configuration.md, section 1).
+
+No other module joins a path below home, so a suite lives in any directory and several live side by side.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_HOME = Path("/var/ossec")
+HOME_MARK = Path("etc/ossec.conf")  # what tells that a directory is a home
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Every path below `home`, which is absolute."""
+
+    home: Path
+
+    def under(self, relative: str) -> Path:
+        """A path that a configuration file gives relative to home (an absolute one stays as it is)."""
+        return self.home / relative
+
+    # etc
+    @property
+    def ossec_conf(self) -> Path:
+        return self.home / "etc" / "ossec.conf"
+
+    @property
+    def internal_options(self) -> Path:
+        return self.home / "etc" / "internal_options.conf"
+
+    @property
+    def local_internal_options(self) -> Path:
+        return self.home / "etc" / "local_internal_options.conf"
+
+    @property
+    def client_keys(self) -> Path:
+        return self.home / "etc" / "client.keys"
+
+    @property
+    def init_conf(self) -> Path:
+        """What the installer says about this home: DIRECTORY, VERSION, DATE, TYPE (`ossec-init.conf`)."""
+        return self.home / "etc" / "ossec-init.conf"
+
+    @property
+    def decoder_xml(self) -> Path:
+        return self.home / "etc" / "decoder.xml"
+
+    @property
+    def local_decoder_xml(self) -> Path:
+        return self.home / "etc" / "local_decoder.xml"
+
+    @property
+    def lists_dir(self) -> Path:
+        return self.home / "etc" / "lists"
+
+    @property
+    def rules_dir(self) -> Path:
+        return self.home / "rules"
+
+    @property
+    def shared_dir(self) -> Path:
+        return self.home / "etc" / "shared"
+
+    @property
+    def agent_conf(self) -> Path:
+        return self.shared_dir / "agent.conf"
+
+    @property
+    def ar_conf(self) -> Path:
+        return self.shared_dir / "ar.conf"
+
+    @property
+    def merged_mg(self) -> Path:
+        return self.shared_dir / "merged.mg"
+
+    # bin, active-response
+    @property
+    def bin_dir(self) -> Path:
+        return self.home / "bin"
+
+    @property
+    def process_list(self) -> Path:
+        return self.bin_dir / ".process_list"
+
+    @property
+    def active_response_bin(self) -> Path:
+        return self.home / "active-response" / "bin"
+
+    # queues and their state
+    @property
+    def event_queue(self) -> Path:
+        return self.home / "queue" / "ossec" / "queue"
+
+    @property
+    def agent_info_file(self) -> Path:
+        return self.home / "queue" / "ossec" / ".agent_info"
+
+    @property
+    def wait_file(self) -> Path:
+        return self.home / "queue" / "ossec" / ".wait"
+
+    @property
+    def logcollector_positions(self) -> Path:
+        return self.home / "queue" / "ossec" / ".logcollector_pos"
+
+    @property
+    def alerts_queue_dir(self) -> Path:
+        return self.home / "queue" / "alerts"
+
+    @property
+    def exec_queue(self) -> Path:
+        return self.alerts_queue_dir / "execq"
+
+    @property
+    def ar_queue(self) -> Path:
+        return self.alerts_queue_dir / "ar"
+
+    @property
+    def execd_journal(self) -> Path:
+        """Blocks in force, written down before they are made."""
+        return self.alerts_queue_dir / "ar-state"
+
+    @property
+    def fts_dir(self) -> Path:
+        return self.home / "queue" / "fts"
+
+    @property
+    def fts_queue(self) -> Path:
+        return self.fts_dir / "fts-queue"
+
+    @property
+    def ignore_queue(self) -> Path:
+        return self.fts_dir / "ig-queue"
+
+    @property
+    def hostinfo_queue(self) -> Path:
+        return self.fts_dir / "hostinfo"
+
+    @property
+    def syscheck_dir(self) -> Path:
+        return self.home / "queue" / "syscheck"
+
+    @property
+    def rootcheck_dir(self) -> Path:
+        return self.home / "queue" / "rootcheck"
+
+    @property
+    def diff_dir(self) -> Path:
+        return self.home / "queue" / "diff"
+
+    @property
+    def agent_info_dir(self) -> Path:
+        return self.home / "queue" / "agent-info"
+
+    @property
+    def rids_dir(self) -> Path:
+        return self.home / "queue" / "rids"
+
+    # logs and statistics
+    @property
+    def logs_dir(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def ossec_log(self) -> Path:
+        return self.logs_dir / "ossec.log"
+
+    @property
+    def active_responses_log(self) -> Path:
+        return self.logs_dir / "active-responses.log"
+
+    @property
+    def fim_maintenance_log(self) -> Path:
+        return self.logs_dir / "fim_maintenance.log"
+
+    @property
+    def alerts_dir(self) -> Path:
+        return self.logs_dir / "alerts"
+
+    @property
+    def archives_dir(self) -> Path:
+        return self.logs_dir / "archives"
+
+    @property
+    def firewall_dir(self) -> Path:
+        return self.logs_dir / "firewall"
+
+    @property
+    def alerts_log(self) -> Path:
+        return self.alerts_dir / "alerts.log"
+
+    @property
+    def alerts_json(self) -> Path:
+        return self.alerts_dir / "alerts.json"
+
+    @property
+    def stats_dir(self) -> Path:
+        return self.home / "stats"
+
+    # run time
+    @property
+    def run_dir(self) -> Path:
+        return self.home / "var" / "run"
+
+    @property
+    def control_lock(self) -> Path:
+        return self.home / "var" / "start-script-lock"
+
+    def pid_file(self, daemon: str, pid: int) -> Path:
+        return self.run_dir / f"{daemon}-{pid}.pid"
+
+    def state_file(self, daemon: str) -> Path:
+        return self.run_dir / f"{daemon}.state"
+
+
+def data_dir() -> Path:
+    """Where etc/ and active-response/ of this package lie: in the wheel, or in the checkout beside the package."""
+    package = Path(__file__).resolve().parent
+    installed = package / "data"
+    return installed if installed.is_dir() else package.parent
+
+
+def find_home(option: str | os.PathLike[str] | None = None) -> Layout:
+    """The home that a program works on: `--home`/`-D`, `OSSEC_HOME`, the home that the script lies in, `/var/ossec`."""
+    chosen = option or os.environ.get("OSSEC_HOME")
+    if chosen:
+        return Layout(Path(os.path.abspath(chosen)))
+    script_home = Path(os.path.abspath(sys.argv[0])).parent.parent
+    if (script_home / HOME_MARK).is_file():
+        return Layout(script_home)
+    return Layout(DEFAULT_HOME)
