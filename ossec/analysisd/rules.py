@@ -1,0 +1,111 @@
+"""What a rule is, once loaded: its tests, its outcome, its place in the tree (spec/analysis.md, section 4).
+
+`rule_loader` makes rules from XML, `tree` puts them under their parents and walks them, `correlation` counts events
+for the composite ones.  Text is `str` as read (surrogateescape); patterns and addresses are compiled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ossec.config.addresses import AddressList
+    from ossec.config.times import TimeRange, WeekDays
+    from ossec.regex import Matcher
+
+ROOT_IDS = 10  # rules with a smaller id are roots of the tree
+CATEGORIES = ("firewall", "ids", "syslog", "web-log", "squid", "windows", "ossec")
+
+# The words of <if_matched_*>'s same_... elements and the event's attribute that each compares.
+SAME = {
+    "same_source_ip": "srcip",
+    "same_src_port": "srcport",
+    "same_dst_port": "dstport",
+    "same_user": "dstuser",
+    "same_location": "hostname",
+    "same_id": "id",
+}
+
+
+@dataclass(slots=True, eq=False)
+class ListTest:
+    """One `<list>` of a rule: look `field` up in the list `name`, by `lookup`, with `value` on what is found."""
+
+    name: str
+    field: str  # attribute of the event; "user": srcuser before dstuser
+    lookup: str
+    value: Matcher | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Rule:
+    """One rule.  `firedtimes` is its only changing state; all else stays as loaded."""
+
+    id: int
+    level: int
+    path: Path | str = ""
+    line: int = 0
+    group: str = ""  # as written: the file's group and every <group>, joined
+    description: str | None = None  # None: printed as (null)
+    info: list[tuple[str, str]] = field(default_factory=list)  # (text | link | cve | osvdb, value)
+    cve: str | None = None
+    category: str = "syslog"
+
+    # what the verdict leads to
+    log: bool = False  # the alert is written to alerts.log and alerts.json
+    mail: bool = False  # ... with the mail mark
+    no_ar: bool = False  # no response is ever bound
+    options: frozenset[str] = frozenset()  # as given: alert_by_email no_email_alert log_alert no_log no_ar
+    responses: list[Any] = field(default_factory=list)  # bound at load by the owner of responses
+    noalert: bool = False  # only selects children
+    ignore_time: int = 0  # seconds of silence after an alert; 0: none
+    ignore: frozenset[str] = frozenset()  # fields of the tuple written to ig-queue
+    check_if_ignored: frozenset[str] = frozenset()
+
+    # own tests
+    decoded_as: str | None = None
+    patterns: dict[str, Matcher] = field(default_factory=dict)  # by element name, *_pcre2 apart
+    action: str | None = None
+    fields: list[tuple[str, Matcher]] = field(default_factory=list)  # dynamic field (lower case), pattern
+    srcip: AddressList | None = None
+    dstip: AddressList | None = None
+    compiled_rule: str | None = None
+    maxsize: int = 0
+    time: TimeRange | None = None
+    weekday: WeekDays | None = None
+    check_diff: bool = False
+    if_fts: bool = False
+    lists: list[ListTest] = field(default_factory=list)
+
+    # composite
+    frequency: int = 0
+    timeframe: int = 0
+    if_matched_sid: int | None = None
+    if_matched_group: Matcher | None = None
+    if_matched_regex: Matcher | None = None
+    same: tuple[str, ...] = ()  # attributes of the event that must be equal (see SAME)
+    different_url: bool = False
+    different_srcgeoip: bool = False
+
+    # place in the tree
+    if_sid: tuple[int, ...] = ()
+    if_group: str | None = None
+    if_level: int | None = None
+    last_sibling: bool = False  # accuracy="0"
+    children: list[Rule] = field(default_factory=list)
+
+    firedtimes: int = 0  # how often it was the final one since the hour began
+
+    @property
+    def composite(self) -> bool:
+        """Whether earlier events are counted."""
+        return (
+            self.if_matched_sid is not None or self.if_matched_group is not None or self.if_matched_regex is not None
+        )
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The group string taken apart at its commas."""
+        return tuple(part for part in (piece.strip() for piece in self.group.split(",")) if part)
