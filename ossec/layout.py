@@ -229,8 +229,8 @@ def find_home(option: str | os.PathLike[str] | None = None) -> Layout:
     """The home that a program works on: `--home`/`-D`, `OSSEC_HOME`, the home that the script lies in, `/var/ossec`."""
     chosen = option or os.environ.get("OSSEC_HOME")
     if chosen:
-        return Layout(Path(os.path.abspath(chosen)))
-    script_home = Path(os.path.abspath(sys.argv[0])).parent.parent
+        return Layout(Path(chosen).absolute())
+    script_home = Path(sys.argv[0]).absolute().parent.parent
     if (script_home / HOME_MARK).is_file():
         return Layout(script_home)
     return Layout(DEFAULT_HOME)
