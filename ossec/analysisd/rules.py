@@ -101,9 +101,7 @@ class Rule:
     @property
     def composite(self) -> bool:
         """Whether earlier events are counted."""
-        return (
-            self.if_matched_sid is not None or self.if_matched_group is not None or self.if_matched_regex is not None
-        )
+        return self.if_matched_sid is not None or self.if_matched_group is not None or self.if_matched_regex is not None
 
     @property
     def groups(self) -> tuple[str, ...]:
