@@ -220,10 +220,10 @@ class _Life:
             return self.kind.test(context)
         ids = self._find_ids()
         service = self.kind(context)
+        held = process.lock(self.layout, self.name)  # before prepare(): a second copy must not take the first's queue
         service.prepare()
         if not self.options.foreground:
             self.background.detach()
-        held = process.lock(self.layout, self.name)
         pid_file = process.PidFile(self.layout, self.name)
         try:
             self._give_away(held, ids)

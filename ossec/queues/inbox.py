@@ -30,9 +30,9 @@ class Inbox:
             path.chmod(mode)
             if group is not None:
                 os.chown(path, -1, group)
-        except OSError:
+        except OSError as error:
             self._socket.close()
-            raise
+            raise OSError(error.errno, error.strerror, str(path)) from None  # bind() leaves the name out
         self._inode = path.stat().st_ino
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
