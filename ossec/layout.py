@@ -63,6 +63,10 @@ class Layout:
         return self.home / "rules"
 
     @property
+    def local_rules(self) -> Path:
+        return self.rules_dir / "local_rules.xml"
+
+    @property
     def shared_dir(self) -> Path:
         return self.home / "etc" / "shared"
 
@@ -90,6 +94,15 @@ class Layout:
     @property
     def active_response_bin(self) -> Path:
         return self.home / "active-response" / "bin"
+
+    @property
+    def agentless_dir(self) -> Path:
+        return self.home / "agentless"
+
+    @property
+    def sub_agent_home(self) -> Path:
+        """Home of the agent of a hybrid installation."""
+        return self.home / "ossec-agent"
 
     # queues and their state
     @property

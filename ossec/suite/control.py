@@ -1,0 +1,317 @@
+"""The actions of ossec-control on one home (spec/configuration.md, section 8).
+
+Theory of operation.  Everything that changes the home happens under one `flock`.  `start`, `restart` and `reload` run
+every daemon's `-t` first, side by side, and touch nothing if one fails.  Starting goes by groups: the daemons of a
+group start side by side, each one's first process ends when it is ready or has failed, and their lines come in OSSEC's
+order.  Stopping goes by groups too, collectors first, so that analysisd still hears what they have to say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ossec import COMPATIBLE_VERSION
+from ossec.errors import ConfigError, OssecError
+from ossec.layout import Layout
+from ossec.suite import processes
+from ossec.suite.roster import SWITCHES, HomeType, ProcessList, Roster, choose, guess_type, mail_is_on
+
+START_PATIENCE = 60.0  # seconds for a daemon to be ready; OSSEC's limit for the analysis queue
+STOP_PATIENCE = 45.0  # seconds from SIGTERM to SIGKILL, over all daemons; OSSEC's
+KILL_PATIENCE = 5.0  # seconds for the kernel to end a killed process
+LOCK_PATIENCE = 120.0  # seconds for another ossec-control: a stop and a start at their slowest
+LOCK_POLL = 0.05
+TEST_WORKERS = 4  # -t runs side by side; more only compete for processors
+
+Say = Callable[[str], None]
+
+
+class ControlError(OssecError):
+    """The action failed; the message is the last line for the user (empty: all is said)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonState:
+    """What `status` knows about a daemon."""
+
+    name: str
+    pids: tuple[int, ...]
+
+    @property
+    def running(self) -> bool:
+        return bool(self.pids)
+
+
+class Control:
+    """`say` prints OSSEC's lines (stdout), `warn` what daemons and we add (stderr)."""
+
+    def __init__(self, layout: Layout, say: Say, warn: Say) -> None:
+        self.layout = layout
+        self.say = say
+        self.warn = warn
+
+    # what the home is
+    def home_type(self) -> HomeType:
+        return guess_type(_read(self.layout.init_conf), _read(self.layout.ossec_conf))
+
+    def process_list(self) -> ProcessList:
+        return ProcessList.parse(_read(self.layout.process_list))
+
+    def roster(self) -> Roster:
+        """ConfigError where this is no home."""
+        try:
+            text = self.layout.ossec_conf.read_text("utf-8", "replace")
+        except FileNotFoundError:
+            raise ConfigError(
+                "no such file, so this is no OSSEC home. Name one with --home, or make one with ossec-install",
+                self.layout.ossec_conf,
+            ) from None
+        return choose(self.home_type(), self.process_list().enabled, mail_is_on(text), processes.exists)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """One ossec-control at a time; the kernel frees the lock of one that died."""
+        path = self.layout.control_lock
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except IsADirectoryError:  # left by the C suite, whose lock is a directory
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            deadline = time.monotonic() + LOCK_PATIENCE
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise ControlError(
+                            f"{path}: another ossec-control holds this lock; end it and try again"
+                        ) from None
+                    time.sleep(LOCK_POLL)
+            yield
+        finally:
+            os.close(descriptor)
+
+    # actions
+    def start(self) -> None:
+        with self.locked():
+            self._start(self.roster())
+
+    def stop(self) -> None:
+        with self.locked():
+            self._stop(self.roster())
+
+    def restart(self) -> None:
+        """As stop and start, but a broken configuration leaves what runs alone."""
+        with self.locked():
+            roster = self.roster()
+            self._validate(roster)
+            self._stop(roster)
+            self._start(roster, validated=True)
+
+    def reload(self) -> None:
+        """SIGHUP to every daemon that runs: it reads its configuration again in place.  The others are started."""
+        with self.locked():
+            roster = self.roster()
+            self._validate(roster)
+            self.say(f"Reloading OSSEC HIDS {COMPATIBLE_VERSION}...")
+            for group in roster.start_groups:
+                idle = []
+                for name in group:
+                    pids = self._running(name)
+                    if not pids:
+                        idle.append(name)
+                    for pid in pids:
+                        processes.send(pid, signal.SIGHUP)
+                        self.say(f"Reloaded {name}...")
+                self._start_group(idle, roster)
+            self.say("Completed.")
+
+    def states(self) -> list[DaemonState]:
+        """In the order of `status`."""
+        return [DaemonState(name, tuple(self._running(name))) for name in self.roster().status_order]
+
+    def status(self) -> bool:
+        """Print each daemon's line; whether all run."""
+        self._report_stale(self.roster().status_order)
+        states = self.states()
+        for state in states:
+            self.say(f"{state.name} is running..." if state.running else f"{state.name} not running...")
+        return all(state.running for state in states)
+
+    def switch(self, option: str, on: bool) -> None:
+        """enable/disable: one line of bin/.process_list, written anew."""
+        with self.locked():
+            path = self.layout.process_list
+            text = self.process_list().switched(option, on).format()
+            temporary = path.with_name(path.name + ".new")
+            temporary.write_text(text, "utf-8")
+            temporary.chmod(0o644)
+            temporary.rename(path)
+
+    # parts
+    def _validate(self, roster: Roster) -> None:
+        """Every daemon's `-t`; all that is wrong is printed.  ControlError if one refuses."""
+        with ThreadPoolExecutor(TEST_WORKERS) as pool:
+            results = list(pool.map(self._test, roster.start_order))
+        refused = []
+        for name, status, lines in results:
+            if status != 0:
+                refused.append(name)
+                for line in lines:
+                    self.warn(line)
+        for name in refused:
+            if name == "ossec-analysisd" and roster.home_type is HomeType.SERVER:
+                self.say("OSSEC analysisd: Testing rules failed. Configuration error. Exiting.")
+            else:
+                self.say(f"{name}: Configuration error. Exiting.")
+        if refused:
+            running = [name for name in roster.start_order if self._running(name)]
+            left = f"Left as they were: {' '.join(running)}." if running else ""
+            raise ControlError(left)
+
+    def _test(self, name: str) -> tuple[str, int | None, list[str]]:
+        launch = processes.launch(self.layout, name, ["-t"])
+        status = launch.wait(START_PATIENCE)
+        lines = launch.lines()
+        if status is None:
+            lines.append(f"{name} -t did not end within {START_PATIENCE:.0f} s.")
+        launch.output.close()
+        return name, status, lines
+
+    def _start(self, roster: Roster, validated: bool = False) -> None:
+        self.say(f"Starting OSSEC HIDS {COMPATIBLE_VERSION}...")
+        self._report_stale(roster.start_order, deleting=True)
+        if not validated:
+            self._validate(roster)
+        if roster.absent:
+            self.warn(f"Not part of this version, not started: {' '.join(roster.absent)}.")
+        for group in roster.start_groups:
+            self._start_group(group, roster)
+        self._run_sub_agent("start", "Starting")
+        self.say("Completed.")
+
+    def _start_group(self, group: Sequence[str], roster: Roster) -> None:
+        """Start side by side, report in order.  After a failure those behind it in the group are ended again."""
+        options = self.process_list().debug
+        launches = {name: processes.launch(self.layout, name, options) for name in group if not self._running(name)}
+        failed: str | None = None
+        for name in group:
+            launch = launches.get(name)
+            if launch is None:
+                if failed is None:
+                    self.say(f"{name} already running...")
+                continue
+            status = launch.wait(START_PATIENCE)
+            if failed is not None:
+                self._end(name)
+            elif status == 0 and not self._running(name):
+                lines = launch.lines()  # nothing to do for it, and it said why
+                for line in lines:
+                    self.warn(line)
+                if any("Started (pid: " in line for line in lines):
+                    self.warn(f"{name}: ended right after it was ready; see {self.layout.ossec_log}")
+                    failed = name
+            elif status == 0 and (name != roster.receiver or _accepts(self.layout.event_queue)):
+                for line in launch.said():
+                    self.warn(line)
+                self.say(f"Started {name}...")
+            else:
+                failed = name
+                for line in launch.lines():
+                    self.warn(line)
+                if status is None:
+                    self.warn(f"{name}: not ready after {START_PATIENCE:.0f} s; see {self.layout.ossec_log}")
+            launch.output.close()
+        if failed is not None:
+            raise ControlError(f"{failed} did not start correctly.")
+
+    def _end(self, name: str) -> None:
+        pids = self._running(name)
+        for pid in pids:
+            processes.send(pid, signal.SIGTERM)
+        for pid in processes.wait_for_end(pids, time.monotonic() + STOP_PATIENCE):
+            processes.send(pid, signal.SIGKILL)
+
+    def _stop(self, roster: Roster) -> None:
+        everyone = [name for group in roster.stop_groups for name in group]
+        self._report_stale(everyone, deleting=True)
+        deadline = time.monotonic() + STOP_PATIENCE
+        for group in roster.stop_groups:
+            pids = []
+            for name in group:
+                running = self._running(name)
+                for pid in running:
+                    try:
+                        processes.send(pid, signal.SIGTERM)
+                    except PermissionError:
+                        raise ControlError(
+                            f"{name}: process {pid} belongs to another user; run this as root or as that user"
+                        ) from None
+                pids += running
+                self.say(f"Killing {name} .. " if running else f"{name} not running ..")
+            for pid in processes.wait_for_end(pids, deadline):
+                self.say(f"Process {pid} did not exit; sending SIGKILL ..")
+                processes.send(pid, signal.SIGKILL)
+            processes.wait_for_end(pids, time.monotonic() + KILL_PATIENCE)
+            for name in group:
+                for file in processes.find_pid_files(self.layout, name):
+                    if not file.ours:
+                        file.path.unlink(missing_ok=True)
+        self.layout.event_queue.unlink(missing_ok=True)
+        self._run_sub_agent("stop", "Stopping")
+        self.say(f"OSSEC HIDS {COMPATIBLE_VERSION} Stopped")
+
+    def _run_sub_agent(self, action: str, verb: str) -> None:
+        """The agent of a hybrid home, which lies in `ossec-agent` below it."""
+        layout = Layout(self.layout.sub_agent_home)
+        if not layout.ossec_conf.is_file():
+            return
+        self.say(f"{verb} sub agent directory (for hybrid mode)")
+        getattr(Control(layout, self.say, self.warn), action)()
+
+    def _running(self, name: str) -> list[int]:
+        return [file.pid for file in processes.find_pid_files(self.layout, name) if file.ours]
+
+    def _report_stale(self, names: Sequence[str], deleting: bool = False) -> None:
+        """Remove pid files that no daemon of ours stands behind, as far as we may."""
+        for name in names:
+            for file in processes.find_pid_files(self.layout, name):
+                if file.ours:
+                    continue
+                if deleting and not file.alive:
+                    self.say(f"Deleting PID file '{file.path}' not used...")
+                else:
+                    self.say(f"{name}: Process {file.pid} not used by ossec, removing ..")
+                with contextlib.suppress(PermissionError):
+                    file.path.unlink(missing_ok=True)
+
+
+def _accepts(path: Path) -> bool:
+    """Whether somebody is bound to the datagram socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+
+def _read(path: Path) -> str:
+    """Its text; empty where there is no file."""
+    try:
+        return path.read_text("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+
+
+__all__ = ["SWITCHES", "Control", "ControlError", "DaemonState"]
