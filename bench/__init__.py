@@ -1,0 +1,1 @@
+"""Benchmarks: modules `bench_*.py`, each run in a process of its own by `python -m bench [NAME…]`."""
