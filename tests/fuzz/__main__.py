@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import multiprocessing
 import pkgutil
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -32,23 +32,28 @@ def fuzz(name: str, seconds: int) -> None:
 
     with atheris.instrument_imports(include=["ossec"]):
         entry = entries()[name]
-    atheris.Setup([sys.argv[0], f"-max_total_time={seconds}", "-max_len=8192", "-verbosity=0"], entry)
+    atheris.Setup(
+        [sys.argv[0], f"-max_total_time={seconds}", "-max_len=8192", "-verbosity=0", "-rss_limit_mb=0"], entry
+    )
     atheris.Fuzz()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="Run the fuzz entries.")
     parser.add_argument("--seconds", type=int, default=20, help="for each entry (default: %(default)s)")
+    parser.add_argument("--here", action="store_true", help="run the one entry named in this process")
     parser.add_argument("names", nargs="*", help="entries to run (default: all)")
     arguments = parser.parse_args()
+    if arguments.here:
+        fuzz(arguments.names[0], arguments.seconds)
     names = arguments.names or sorted(entries())
     failed = []
     for name in names:
-        process = multiprocessing.get_context("spawn").Process(target=fuzz, args=(name, arguments.seconds))
-        process.start()
-        process.join()
-        print(f"{name}: {'ok' if process.exitcode == 0 else f'failed ({process.exitcode})'}", flush=True)
-        if process.exitcode != 0:
+        command = [sys.executable, "-m", "tests.fuzz", "--here", "--seconds", str(arguments.seconds), name]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        print(f"{name}: {'held' if done.returncode == 0 else 'failed'}", flush=True)
+        if done.returncode != 0:
+            print(done.stdout + done.stderr, file=sys.stderr)
             failed.append(name)
     print(f"{len(names) - len(failed)} of {len(names)} entries held")
     return 1 if failed else 0
