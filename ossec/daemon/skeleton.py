@@ -78,7 +78,7 @@ class Context:
         if self._internal is None:
             from ossec.config.internal import InternalOptions
 
-            self._internal = InternalOptions.load(self.layout)
+            self._internal = InternalOptions.load(self.layout, self.name)
         return self._internal
 
 
