@@ -3,8 +3,8 @@
 Text is always valid UTF-8: a byte that belongs to no character becomes U+FFFD.  What we add to OSSEC's object stands at
 its end (`ADDITIONS`), so a consumer of OSSEC's keys sees what it always saw.
 
-An alert's keys: rule, id, TimeStamp, decoder, decoder_parent, action, protocol, srcip, srcport, srcuser, dstip, dstport,
-dstuser, location, full_log, previous_output, SyscheckFile, hostname, program_name, status, command, url, data,
+An alert's keys: rule, id, TimeStamp, decoder, decoder_parent, action, protocol, srcip, srcport, srcuser, dstip,
+dstport, dstuser, location, full_log, previous_output, SyscheckFile, hostname, program_name, status, command, url, data,
 systemname, dynamic fields, decoder_desc, agent_name, agentip, timestamp, logfile.  An archived event's: program_name,
 log, srcip, dstip, srcport, dstport, protocol, action, srcuser, dstuser, id, status, command, url, data, systemname,
 filename and what changed of the file, rule, dynamic fields, decoder, full_log, timestamp, agent_name, agentip, logfile.
