@@ -41,10 +41,10 @@ OPTIONAL = frozenset(value for name, (_, value) in SWITCHES.items() if name != "
 
 
 def _shell_word(value: str) -> str:
-    """As OSSEC writes them: names bare, anything else (also nothing) in double quotes."""
-    if re.fullmatch(r"[A-Za-z0-9_./][A-Za-z0-9_./-]*", value):
-        return value
-    return '"' + re.sub(r'(["\\$`])', r"\\\1", value) + '"'
+    """As OSSEC writes them: names bare, options and nothing in double quotes."""
+    if re.fullmatch(r"-[A-Za-z0-9 -]*|", value):
+        return f'"{value}"'
+    return shlex.quote(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,123 @@
+"""What this machine has that a configuration should name: logs, the journal, name servers, programs.
+
+`survey(root)` looks below `root`, so a test, or an installation into a mounted image, can look elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+# What syslog daemons write.  Where only the journal is written these are missing, or left over from an older system.
+SYSLOG_FILES = (
+    "messages",
+    "syslog",
+    "auth.log",
+    "authlog",
+    "secure",
+    "mail.log",
+    "maillog",
+    "cron",
+    "cron.log",
+    "xferlog",
+)
+
+# Logs that programs write themselves: (path or glob below /var/log, log_format).
+PROGRAM_LOGS = (
+    ("dpkg.log", "syslog"),
+    ("dnf.rpm.log", "syslog"),
+    ("yum.log", "syslog"),
+    ("exim4/mainlog", "syslog"),
+    ("vsftpd.log", "syslog"),
+    ("proftpd/proftpd.log", "syslog"),
+    ("proxmox-backup/api/auth.log", "syslog"),
+    ("apache2/error.log", "apache"),
+    ("apache2/access.log", "apache"),
+    ("apache2/other_vhosts_access.log", "apache"),
+    ("httpd/error_log", "apache"),
+    ("httpd/access_log", "apache"),
+    ("httpd/ssl_error_log", "apache"),
+    ("httpd/ssl_access_log", "apache"),
+    ("nginx/error.log", "apache"),
+    ("nginx/access.log", "apache"),
+    ("lighttpd/error.log", "apache"),
+    ("lighttpd/access.log", "apache"),
+    ("squid/access.log", "squid"),
+    ("snort/alert", "snort-full"),
+    ("suricata/fast.log", "snort-fast"),
+    ("mysql/error.log", "mysql_log"),
+)
+SYSLOG_PID_FILES = ("run/rsyslogd.pid", "run/syslog-ng.pid", "run/syslogd.pid")
+JOURNAL_SOCKET = "run/systemd/journal/socket"  # there while journald runs
+JOURNAL_DIRS = ("run/log/journal", "var/log/journal")
+MAX_NAMESERVERS = 8  # a resolver reads three; more are a mistake that must not fill the allow list
+
+
+@dataclass(frozen=True, slots=True)
+class LogSource:
+    """One `<localfile>`."""
+
+    location: str
+    log_format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What was found.  `unreadable` logs exist but this user may not read them."""
+
+    hostname: str
+    logs: tuple[LogSource, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    journal: bool = False
+    nameservers: tuple[str, ...] = ()
+    programs: frozenset[str] = frozenset()
+    log_socket: bool = False  # /dev/log: somebody takes what `logger` says
+
+
+def survey(root: Path = Path("/")) -> Machine:
+    """Look around.  Nothing is opened for writing and nothing is started."""
+    journal = _journal_is_read(root)
+    names = [] if journal else [(name, "syslog") for name in SYSLOG_FILES]
+    logs, unreadable = [], []
+    for name, log_format in (*names, *PROGRAM_LOGS):
+        path = root / "var/log" / name
+        shown = f"/var/log/{name}" if root == Path("/") else str(path)
+        if not path.is_file():
+            continue
+        if os.access(path, os.R_OK):
+            logs.append(LogSource(shown, log_format))
+        else:
+            unreadable.append(shown)
+    return Machine(
+        hostname=platform.node() or "localhost",
+        logs=tuple(logs),
+        unreadable=tuple(unreadable),
+        journal=journal,
+        nameservers=_nameservers(root / "etc/resolv.conf"),
+        programs=frozenset(name for name in ("df", "ss", "netstat", "last", "logger") if shutil.which(name)),
+        log_socket=(root / "dev/log").exists(),
+    )
+
+
+def _journal_is_read(root: Path) -> bool:
+    """Whether to read the journal: journald runs, we may read it, and no syslog daemon writes the same to files.
+
+    Both together would show every event twice, and a frequency rule would fire after half its number.
+    """
+    if not (root / JOURNAL_SOCKET).exists() or any((root / name).exists() for name in SYSLOG_PID_FILES):
+        return False
+    files = (file for directory in JOURNAL_DIRS for file in (root / directory).glob("*/*.journal"))
+    return any(os.access(file, os.R_OK) for file in files)
+
+
+def _nameservers(path: Path) -> tuple[str, ...]:
+    try:
+        lines = path.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ()
+    words = (line.split() for line in lines)
+    found = [pair[1].partition("%")[0] for pair in words if len(pair) > 1 and pair[0] == "nameserver"]
+    return tuple(dict.fromkeys(found))[:MAX_NAMESERVERS]

@@ -1,0 +1,145 @@
+"""Who runs where, in which order; the orders are those of the recorded transcripts of ossec-control."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ossec.suite.roster import (
+    SWITCHES,
+    HomeType,
+    ProcessList,
+    choose,
+    guess_type,
+    mail_is_on,
+)
+
+ALL_OPTIONAL = frozenset({"ossec-dbd", "ossec-csyslogd", "ossec-agentlessd"})
+
+
+def names(text: str) -> tuple[str, ...]:
+    return tuple(f"ossec-{name}" for name in text.split())
+
+
+@pytest.mark.parametrize(
+    ("home_type", "enabled", "mail", "start", "status"),
+    [
+        (
+            HomeType.SERVER,
+            ALL_OPTIONAL,
+            True,
+            "dbd csyslogd agentlessd maild execd analysisd logcollector remoted syscheckd monitord",
+            "monitord logcollector remoted syscheckd analysisd maild execd dbd csyslogd agentlessd",
+        ),
+        (
+            HomeType.SERVER,
+            frozenset(),
+            False,
+            "execd analysisd logcollector remoted syscheckd monitord",
+            "monitord logcollector remoted syscheckd analysisd execd",
+        ),
+        (
+            HomeType.LOCAL,
+            frozenset(),
+            True,
+            "maild execd analysisd logcollector syscheckd monitord",
+            "monitord logcollector syscheckd analysisd maild execd",
+        ),
+        (
+            HomeType.AGENT,
+            frozenset(),
+            False,
+            "execd agentd logcollector syscheckd",
+            "logcollector syscheckd agentd execd",
+        ),
+    ],
+)
+def test_the_orders_are_those_of_ossec(
+    home_type: HomeType, enabled: frozenset[str], mail: bool, start: str, status: str
+) -> None:
+    roster = choose(home_type, enabled, mail)
+    assert roster.start_order == names(start)
+    assert roster.status_order == names(status)
+    assert roster.absent == ()
+
+
+def test_maild_is_stopped_even_where_mail_is_off() -> None:
+    roster = choose(HomeType.LOCAL, frozenset(), mail=False)
+    assert "ossec-maild" not in roster.start_order + roster.status_order
+    assert [name for group in roster.stop_groups for name in group] == list(
+        names("monitord logcollector syscheckd analysisd maild execd")
+    )
+
+
+def test_a_daemon_that_this_version_lacks_is_absent_and_nowhere_else() -> None:
+    roster = choose(HomeType.LOCAL, frozenset(), mail=False, exists=lambda name: name != "ossec-syscheckd")
+    assert roster.absent == ("ossec-syscheckd",)
+    assert "ossec-syscheckd" not in roster.start_order + roster.status_order
+
+
+def test_collectors_start_after_the_analysis_and_stop_before_it() -> None:
+    roster = choose(HomeType.SERVER, ALL_OPTIONAL, mail=True)
+    starts = {name: index for index, group in enumerate(roster.start_groups) for name in group}
+    stops = {name: index for index, group in enumerate(roster.stop_groups) for name in group}
+    for collector in names("logcollector remoted syscheckd"):
+        assert starts[collector] > starts[roster.receiver]
+        assert stops[collector] < stops[roster.receiver]
+
+
+def test_enable_and_disable_leave_one_line_per_name() -> None:
+    processes = ProcessList.parse('# mine\nDB_DAEMON=ossec-dbd\nDB_DAEMON=""\nDEBUG_CLI="-d"\n')
+    assert processes.enabled == frozenset()
+    assert processes.debug == ("-d",)
+    text = processes.switched("database", True).switched("client-syslog", True).switched("debug", False).format()
+    assert text == '# mine\nDB_DAEMON=ossec-dbd\nDEBUG_CLI=""\nCSYSLOG_DAEMON=ossec-csyslogd\n'
+
+
+def test_what_ossec_appends_is_read() -> None:
+    text = "".join(f'{variable}="{value}"\n' for variable, value in SWITCHES.values())
+    assert ProcessList.parse(text).enabled == ALL_OPTIONAL
+    text += "".join(f'{variable}=""\n' for variable, _ in SWITCHES.values())
+    assert ProcessList.parse(text).enabled == frozenset()
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True),
+        st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=12),
+        max_size=5,
+    )
+)
+def test_a_process_list_written_is_read_the_same(values: dict[str, str]) -> None:
+    assert ProcessList.parse(ProcessList(values).format()).values == values
+
+
+@given(st.text(max_size=200))
+def test_any_process_list_is_accepted(text: str) -> None:
+    ProcessList.parse(ProcessList.parse(text).format())
+
+
+@pytest.mark.parametrize(
+    ("init_conf", "ossec_conf", "expected"),
+    [
+        ('DIRECTORY="/x"\nTYPE="agent"\n', "<remote>", HomeType.AGENT),
+        ("TYPE=server\n", "", HomeType.SERVER),
+        ('TYPE="other"\n', "<client>", HomeType.AGENT),
+        ("", "<!-- <client> --><remote>", HomeType.SERVER),
+        ("", "<!-- <client> !><global>", HomeType.LOCAL),
+    ],
+)
+def test_the_type_is_read_or_guessed(init_conf: str, ossec_conf: str, expected: HomeType) -> None:
+    assert guess_type(init_conf, ossec_conf) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<email_notification>yes</email_notification>", True),
+        ("<!-- <email_notification>yes</email_notification> -->", False),
+        ("<email_notification>yes</email_notification><email_notification>no</email_notification>", False),
+        ("", False),
+    ],
+)
+def test_mail_is_on_only_when_the_last_word_says_yes(text: str, expected: bool) -> None:
+    assert mail_is_on(text) is expected
