@@ -13,12 +13,12 @@ import click
 
 from ossec import __version__
 from ossec.errors import OssecError
-from ossec.install.installer import Installer, Report, check_home, is_inside_checkout
-from ossec.install.machine import Machine, survey
-from ossec.install.template import InstallType, Mail, Settings
 from ossec.layout import DEFAULT_HOME, Layout, data_dir, find_home
 from ossec.suite import processes
+from ossec.suite.installer import Installer, Report, check_home, is_inside_checkout
+from ossec.suite.machine import Machine, survey
 from ossec.suite.roster import HomeType, choose
+from ossec.suite.template import InstallType, Mail, Settings
 
 KINDS = {
     "local": "this machine alone: watch its logs and files, alert, and block here",

@@ -21,9 +21,9 @@ from pathlib import Path
 from ossec import COMPATIBLE_VERSION
 from ossec.errors import ConfigError, OssecError
 from ossec.install import tree
-from ossec.install.machine import Machine
-from ossec.install.template import InstallType, Settings, Stock, render, render_sub_agent
 from ossec.layout import Layout
+from ossec.suite.machine import Machine
+from ossec.suite.template import InstallType, Settings, Stock, render, render_sub_agent
 
 MAX_SOCKET_PATH = 107  # bytes that a Unix socket's address can hold; queue/ossec/queue must fit
 HOME_PATTERN = re.compile(r"/[a-zA-Z0-9./_-]{3,128}")  # OSSEC's; response scripts may leave paths unquoted

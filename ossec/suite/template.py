@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from ossec.errors import ConfigError
-from ossec.install.machine import LogSource, Machine
+from ossec.suite.machine import LogSource, Machine
 
 SYSCHECK_FREQUENCY = 79200  # seconds: 22 hours, so that the hour of the scan moves through the day
 RESPONSE_LEVEL = 6

@@ -9,8 +9,8 @@ import pytest
 
 from ossec.config import dialect
 from ossec.errors import ConfigError
-from ossec.install.machine import LogSource, Machine
-from ossec.install.template import InstallType, Mail, Settings, Stock, render, render_sub_agent
+from ossec.suite.machine import LogSource, Machine
+from ossec.suite.template import InstallType, Mail, Settings, Stock, render, render_sub_agent
 
 HOME = Path("/var/ossec")
 MACHINE = Machine(

@@ -8,12 +8,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from ossec.install import tree
 
 from ossec.errors import ConfigError
-from ossec.install import tree
-from ossec.install.installer import Installer, InstallError, Report, check_home, is_inside_checkout, read_stock
-from ossec.install.machine import Machine
-from ossec.install.template import InstallType, Settings
+from ossec.suite.installer import Installer, InstallError, Report, check_home, is_inside_checkout, read_stock
+from ossec.suite.machine import Machine
+from ossec.suite.template import InstallType, Settings
 
 ROOT = os.geteuid() == 0
 

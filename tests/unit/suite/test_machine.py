@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ossec.install.machine import LogSource, survey
+from ossec.suite.machine import LogSource, survey
 
 
 def touch(root: Path, *names: str) -> None:

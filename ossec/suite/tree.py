@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ossec
-from ossec.install.template import InstallType
+from ossec.suite.template import InstallType
 
 MAIN_USER = "ossec"
 MAIL_USER = "ossecm"
