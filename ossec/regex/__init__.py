@@ -2,18 +2,11 @@ r"""Patterns: OS_Regex, OS_Match, PCRE2, word match, and many patterns in one pa
 
 In: pattern text of configuration, rules and decoders, and lines (bytes).  Out: matchers (`compile_regex`,
 `compile_match`, `compile_pcre2`), the plain `word_match`, the translation to PCRE2 text (`to_pcre2`).  No line can make
-a match take long: see `matcher` for how.
+a match take long: see `compiler` for how.
 """
 
-from ossec.regex.matcher import (
-    MAX_PATTERN,
-    Match,
-    Matcher,
-    PatternError,
-    compile_match,
-    compile_pcre2,
-    compile_regex,
-)
+from ossec.regex.compiler import MAX_PATTERN, compile_match, compile_pcre2, compile_regex
+from ossec.regex.matcher import Match, Matcher, PatternError
 from ossec.regex.translate import to_pcre2
 from ossec.regex.words import word_match
 

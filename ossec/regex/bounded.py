@@ -19,20 +19,21 @@ LIMIT_PER_LINE = 1_000_000  # steps of the interpreter for a whole line: some 20
 
 
 class BoundedPattern:
-    """A compiled PCRE2 pattern whose matches take bounded time.
+    """A compiled PCRE2 pattern, caseless, whose matches take bounded time; with `utf8` on valid UTF-8 only.
 
     Raises ValueError for a pattern that PCRE2 refuses.
     """
 
-    __slots__ = ("_fast", "_flags", "_slow", "exceeded", "groups", "text")
+    __slots__ = ("_fast", "_mode", "_slow", "exceeded", "groups", "text")
 
-    def __init__(self, text: bytes, flags: int = pcre2.I) -> None:
+    def __init__(self, text: bytes, *, utf8: bool = False) -> None:
         self.text = text
         self.exceeded = 0
-        self._flags = flags
+        self._mode = b"(*UTF)" if utf8 else b""
         self._slow: pcre2.Pattern | None = None
+        limited = b"%b(*LIMIT_MATCH=%d)%b" % (self._mode, LIMIT_PER_START, text)
         try:
-            self._fast = pcre2.compile(b"(*LIMIT_MATCH=%d)%b" % (LIMIT_PER_START, text), flags=flags, jit=True)
+            self._fast = pcre2.compile(limited, flags=pcre2.I, jit=True)
         except pcre2.PatternError as error:
             raise ValueError(str(error)) from None
         self.groups: int = self._fast.groups
@@ -62,11 +63,11 @@ class BoundedPattern:
         """The same pattern with the search made part of the match, so that one limit covers the line."""
         if self._slow is None:
             try:
-                text = b"(*LIMIT_MATCH=%d)\\A(?s:.*?)\\K(?:%b)" % (LIMIT_PER_LINE, self.text)
-                self._slow = pcre2.compile(text, flags=self._flags, jit=False)
+                text = b"%b(*LIMIT_MATCH=%d)\\A(?s:.*?)\\K(?:%b)" % (self._mode, LIMIT_PER_LINE, self.text)
+                self._slow = pcre2.compile(text, flags=pcre2.I, jit=False)
             except pcre2.PatternError:  # starts with a verb, or ends in a comment
-                text = b"(*LIMIT_MATCH=%d)%b" % (LIMIT_PER_START, self.text)
-                self._slow = pcre2.compile(text, flags=self._flags, jit=False)
+                text = b"%b(*LIMIT_MATCH=%d)%b" % (self._mode, LIMIT_PER_START, self.text)
+                self._slow = pcre2.compile(text, flags=pcre2.I, jit=False)
         return self._slow
 
     def _report(self, error: Exception) -> None:
