@@ -7,6 +7,7 @@ one before, and sees a new day only when the hour differs).
 
 from __future__ import annotations
 
+import re
 import time as clock
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ MAX_DAYS = 7  # weight of the past in an average
 MAX_ALERTS = 3  # a day
 DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_NUMBER = re.compile(r"[0-9]{1,15}")
 LEARNED = 24  # the file beside those of the hours: how many days are in them
 
 
@@ -183,7 +185,7 @@ def learn(files: Mapping[tuple[str, ...], str]) -> Learned:
         elif path[0] == "weekly-average" and len(path) == 3 and path[1] in ("0", "1", "2", "3", "4", "5", "6"):
             averages = learned.weekly[int(path[1])]
         number = text.strip()
-        if averages is None or not path[-1].isdigit() or not number.isdigit() or not number.isascii():
+        if averages is None or not _NUMBER.fullmatch(path[-1]) or not _NUMBER.fullmatch(number):
             continue
         hour = int(path[-1])
         if hour < LEARNED:
