@@ -188,6 +188,11 @@ class Layout:
         return self.logs_dir / "active-responses.log"
 
     @property
+    def demo_log(self) -> Path:
+        """What `make run` follows besides the machine's own logs."""
+        return self.logs_dir / "demo.log"
+
+    @property
     def fim_maintenance_log(self) -> Path:
         return self.logs_dir / "fim_maintenance.log"
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from ossec import COMPATIBLE_VERSION
 from ossec.errors import ConfigError, OssecError
-from ossec.install import tree
 from ossec.layout import Layout
+from ossec.suite import tree
 from ossec.suite.machine import Machine
 from ossec.suite.template import InstallType, Settings, Stock, render, render_sub_agent
 

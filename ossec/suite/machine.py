@@ -74,7 +74,6 @@ class Machine:
     journal: bool = False
     nameservers: tuple[str, ...] = ()
     programs: frozenset[str] = frozenset()
-    log_socket: bool = False  # /dev/log: somebody takes what `logger` says
 
 
 def survey(root: Path = Path("/")) -> Machine:
@@ -97,8 +96,7 @@ def survey(root: Path = Path("/")) -> Machine:
         unreadable=tuple(unreadable),
         journal=journal,
         nameservers=_nameservers(root / "etc/resolv.conf"),
-        programs=frozenset(name for name in ("df", "ss", "netstat", "last", "logger") if shutil.which(name)),
-        log_socket=(root / "dev/log").exists(),
+        programs=frozenset(name for name in ("df", "ss", "netstat", "last") if shutil.which(name)),
     )
 
 

@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ossec.install import tree
 
 from ossec.errors import ConfigError
+from ossec.suite import tree
 from ossec.suite.installer import Installer, InstallError, Report, check_home, is_inside_checkout, read_stock
 from ossec.suite.machine import Machine
 from ossec.suite.template import InstallType, Settings
