@@ -129,9 +129,11 @@ def _is_anchored(node: Node) -> bool:
 
 
 MAX_LITERALS = 500  # alternatives of one pattern that the common pass looks for
+MAX_STRENGTH = 24  # beyond that a longer literal selects no better
 MAX_PRODUCT = 40  # strings that come from spelling out one alternation after the other
 MAX_SPREAD = 3  # members of a set that are spelt out
-MIN_LITERAL = 2  # a single byte is found in nearly every line
+MIN_LITERAL = 3  # bytes; shorter ones are found in nearly every line
+COMMON = frozenset(b' :-[]()"=,.')  # found in nearly every line as well
 
 Strings = frozenset[bytes]
 
@@ -142,15 +144,28 @@ def literals(tree: Node) -> Strings | None:
     return _better(exact, required)
 
 
+def useful(strings: Strings) -> Strings | None:
+    """`strings` if they select lines well enough, else None."""
+    return strings if _score(strings)[0] else None
+
+
+def _strength(string: bytes) -> int:
+    """How much it says that a line contains `string`: its length, common punctuation counted half; 0 for too little."""
+    common = sum(char in COMMON for char in string)
+    if len(string) < MIN_LITERAL or (common == len(string) and common < 2 * MIN_LITERAL):
+        return 0
+    return min(2 * len(string) - common, MAX_STRENGTH)
+
+
 def _score(strings: Strings | None) -> tuple[int, int]:
-    if not strings or b"" in strings or len(strings) > MAX_LITERALS:
+    if not strings or len(strings) > MAX_LITERALS:
         return (0, 0)
-    return (min(min(map(len, strings)), 12), -len(strings))
+    return (min(map(_strength, strings)), -len(strings))
 
 
 def _better(one: Strings | None, other: Strings | None) -> Strings | None:
     best = one if _score(one) >= _score(other) else other
-    return best if _score(best)[0] >= MIN_LITERAL else None
+    return best if _score(best)[0] else None
 
 
 def _strings(node: Node) -> tuple[Strings | None, Strings | None]:

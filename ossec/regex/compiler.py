@@ -137,7 +137,7 @@ def _anchored(kind: Kind, raw: bytes, branch: analysis.Branch) -> Matcher:
         test,
         search,
         test_lower,
-        literals=frozenset((literal,)) if size >= analysis.MIN_LITERAL and literal.isascii() else None,
+        literals=analysis.useful(frozenset((literal,))) if literal.isascii() else None,
         always=not size and not (branch.begin and at_end),
         fast_path=True,
     )
