@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from math import comb
 
 from ossec.regex.syntax import INFINITE, UPPER, Alt, Anchor, Group, Node, Repeat, Seq, Set, fold, walk
@@ -62,7 +62,7 @@ def _cost(node: Node, follow: int) -> _Cost:
     if isinstance(node, Alt):
         costs = [_cost(branch, follow) for branch in node.branches]
         starts = [first(branch, follow) for branch in node.branches]
-        disjoint = sum(bin(mask).count("1") for mask in starts) == bin(reduce(int.__or__, starts)).count("1")
+        disjoint = sum(mask.bit_count() for mask in starts) == reduce(int.__or__, starts).bit_count()
         weights = [cost.weight for cost in costs]
         return _Cost(
             max(weights) if disjoint else sum(weights),
@@ -164,17 +164,25 @@ def _score(strings: Strings | None) -> tuple[int, int]:
 
 
 def _better(one: Strings | None, other: Strings | None) -> Strings | None:
+    if one is None or other is None:
+        return None if one is other else useful(one or other or frozenset())
     best = one if _score(one) >= _score(other) else other
     return best if _score(best)[0] else None
+
+
+@cache
+def _members(mask: int) -> Strings | None:
+    """The members of a set, lower-cased, if they are few and ASCII."""
+    mask = mask & ~UPPER | (mask & UPPER) << 32
+    if mask >> 128 or mask.bit_count() > MAX_SPREAD or not mask:
+        return None
+    return frozenset(bytes((value,)) for value in range(128) if mask >> value & 1)
 
 
 def _strings(node: Node) -> tuple[Strings | None, Strings | None]:
     """All strings that `node` can match, if they are few, and the best set of which one is contained in every match."""
     if isinstance(node, Set):
-        mask = node.mask & ~UPPER | (node.mask & UPPER) << 32
-        if mask >> 128 or bin(mask).count("1") > MAX_SPREAD or not mask:
-            return None, None
-        return frozenset(bytes((value,)) for value in range(128) if mask >> value & 1), None
+        return _members(node.mask), None
     if isinstance(node, Group):
         return _strings(node.item)
     if isinstance(node, Anchor):
@@ -203,7 +211,8 @@ def _strings(node: Node) -> tuple[Strings | None, Strings | None]:
     whole = True
     for item in node.items:
         exact, required = _strings(item)
-        found = _better(found, required)
+        if required is not None:
+            found = _better(found, required)
         if exact is not None and run is not None and len(exact) * len(run) <= max(MAX_PRODUCT, len(exact)):
             run = frozenset(left + right for left in run for right in exact)
             continue

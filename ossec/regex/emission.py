@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal
 
 from ossec.regex.syntax import ALL, INFINITE, UPPER, Alt, Anchor, Group, Node, Seq, Set
@@ -9,6 +10,7 @@ from ossec.regex.syntax import ALL, INFINITE, UPPER, Alt, Anchor, Group, Node, S
 Engine = Literal["re", "re2"]
 
 
+@cache
 def _class_text(mask: int, lowered: bool) -> str:
     if lowered:
         mask &= ~UPPER
@@ -20,7 +22,7 @@ def _class_text(mask: int, lowered: bool) -> str:
         return "[^\\x00-\\xff]"
     if mask & (mask - 1) == 0:
         return _char_text(mask.bit_length() - 1)
-    negative = bin(mask).count("1") > 128
+    negative = mask.bit_count() > 128
     if negative:
         mask = ALL & ~mask
         if lowered:
