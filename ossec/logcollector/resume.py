@@ -1,0 +1,67 @@
+"""Finding the file of a saved position again, also when it was rotated while we were away (spec/logcollector.md 9.9)."""
+
+# ruff: noqa: PTH -- paths of log files are bytes
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+
+from ossec.logcollector.follower import Disk, Seen
+from ossec.logcollector.positions import Position, digest
+
+COMPRESSED = (b".gz", b".bz2", b".xz", b".zst", b".lz4", b".zip")  # never new lines, though a name may match
+ROTATED_NAME = re.compile(rb"[.-]\d")
+MAX_SIBLINGS = 1000  # files of the same name's beginning that are opened to look for one
+
+
+def continues(disk: Disk, handle: int, saved: Position) -> bool:
+    """Whether an open file is the one that the position was saved of, grown or not."""
+    seen = disk.seen(handle)
+    if not disk.is_regular(handle) or seen.size < max(saved.offset, saved.tail_end):
+        return False
+    if not saved.head_length and not saved.tail_length:
+        return seen.identity == (saved.device, saved.inode)
+    tail_start = saved.tail_end - saved.tail_length
+    return (
+        digest(disk.read(handle, 0, saved.head_length)) == saved.head
+        and digest(disk.read(handle, tail_start, saved.tail_length)) == saved.tail
+    )
+
+
+def find_predecessor(
+    disk: Disk, path: bytes, saved: Position, is_followed: Callable[[bytes], bool]
+) -> tuple[int, list[bytes]] | None:
+    """Where the file of a position went: a handle on it, and the files of that name that came after it, in order.
+
+    Looked for in the same directory, among names that begin like it, by content: a rename and a copy are both found.
+    """
+    if not saved.offset:
+        return None
+    name = os.path.basename(path)
+    stem = name.partition(b".")[0] or name
+    related: list[tuple[bytes, Seen]] = []
+    for sibling in disk.siblings(path):
+        if os.path.basename(sibling).startswith(stem) and not sibling.endswith(COMPRESSED):
+            seen = disk.look(sibling)
+            if seen is not None:
+                related.append((sibling, seen))
+    related.sort(key=lambda item: (item[1].identity != (saved.device, saved.inode), item[0]))
+    for sibling, seen in related[:MAX_SIBLINGS]:
+        try:
+            handle = disk.open(sibling)
+        except OSError:
+            continue
+        if continues(disk, handle, saved):
+            between = [
+                (other.changed, other_path)
+                for other_path, other in related
+                if other_path != sibling
+                and other.changed > seen.changed
+                and other_path.startswith(path)
+                and ROTATED_NAME.match(other_path[len(path) :])
+                and not is_followed(other_path)
+            ]
+            return handle, [other_path for _, other_path in sorted(between)]
+        disk.close(handle)
+    return None
