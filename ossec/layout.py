@@ -166,6 +166,10 @@ class Layout:
     def diff_dir(self) -> Path:
         return self.home / "queue" / "diff"
 
+    def diff_entry(self, host: str, sid: int) -> Path:
+        """The last output of a command that rule `sid` saw on `host` (check_diff)."""
+        return self.diff_dir / host / str(sid) / "last-entry"
+
     @property
     def agent_info_dir(self) -> Path:
         return self.home / "queue" / "agent-info"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ossec.config.addresses import AddressList
-    from ossec.config.times import TimeRange, WeekDays
+    from ossec.config.times import Days, TimeRange
     from ossec.regex import Matcher
 
 ROOT_IDS = 10  # rules with a smaller id are roots of the tree
@@ -27,6 +27,24 @@ SAME = {
     "same_location": "hostname",
     "same_id": "id",
 }
+
+OPTIONS = ("alert_by_email", "no_email_alert", "log_alert", "no_log", "no_ar")
+COMPILED = (
+    "comp_srcuser_dstuser",
+    "check_id_size",
+    "comp_mswin_targetuser_calleruser_diff",
+    "is_simple_http_request",
+    "is_valid_crawler",
+)
+LIST_FIELDS = ("srcip", "srcport", "dstip", "dstport", "user", "url", "id", "hostname", "program_name", "status", "action")
+LOOKUPS = (
+    "match_key",
+    "not_match_key",
+    "match_key_value",
+    "address_match_key",
+    "not_address_match_key",
+    "address_match_key_value",
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -74,7 +92,7 @@ class Rule:
     compiled_rule: str | None = None
     maxsize: int = 0
     time: TimeRange | None = None
-    weekday: WeekDays | None = None
+    weekday: Days | None = None
     check_diff: bool = False
     if_fts: bool = False
     lists: list[ListTest] = field(default_factory=list)
@@ -95,6 +113,7 @@ class Rule:
     if_level: int | None = None
     last_sibling: bool = False  # accuracy="0"
     children: list[Rule] = field(default_factory=list)
+    places: int = 1  # how often it stands in the tree: a rule under two parents counts double (OSSEC's group lists)
 
     firedtimes: int = 0  # how often it was the final one since the hour began
 
