@@ -219,9 +219,9 @@ class Renderer:
             event.action or b"",
             event.protocol or b"",
             event.srcip or b"",
-            event.srcport or b"0",
+            b"0" if event.srcport is None else event.srcport,
             event.dstip or b"",
-            event.dstport or b"0",
+            b"0" if event.dstport is None else event.dstport,
         )
 
     def forget(self) -> None:

@@ -92,10 +92,14 @@ class Syscheck:
         maintenance: Maintenance,
         *,
         ignore: tuple[bytes, ...] = (),
-        auto_ignore: bool = False,
+        auto_ignore: bool | None = None,
         alert_new_files: bool = False,
     ) -> None:
-        """`ignore` are prefixes of file names, in any case."""
+        """`ignore` are prefixes of file names, in any case.
+
+        `auto_ignore`: True is silent after the third change, False tells every change as a first one; None tells the
+        first three as OSSEC numbers them, and then goes on telling.
+        """
         self._database = database
         self._maintenance = maintenance
         self._ignore = tuple(prefix.lower() for prefix in ignore)
@@ -167,7 +171,7 @@ class Syscheck:
         if diff:
             text += [b"What changed:", _FIELD_WORDS.sub(b" ", diff[:MAX_DIFF]).strip(b"\n")]
         _set_text(event, name, b"\n".join(text) + b"\n", FileChange(name, before, after))
-        return CHANGED[0] if not self._auto_ignore else CHANGED[changes]
+        return CHANGED[0] if self._auto_ignore is False or changes >= len(CHANGED) else CHANGED[changes]
 
     def _tell_new(self, event: Event, sums: bytes, name: bytes) -> str:
         new = Sums.parse(sums)
