@@ -15,7 +15,7 @@ MAX_UNROLL = 8  # rounds of a repeated group that are looked at one by one
 
 
 class _TooAmbiguous(Exception):
-    """A backtracking engine may need more than polynomial time."""
+    """Python's re may need more than polynomial time, or answer otherwise than PCRE2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,8 @@ def _cost(node: Node, follow: int) -> _Cost:
         )
     if isinstance(node, Repeat):
         return _repeat_cost(node, follow)
+    if isinstance(node, Anchor) and node.kind == "B":
+        raise _TooAmbiguous  # not for its cost: Python's re does not find it in an empty subject
     return _Cost()
 
 

@@ -156,7 +156,7 @@ class _Source:
     tree: syntax.Node
     groups: int
     caseless: bool
-    limit: int  # longest line for Python's re
+    limit: int  # longest line for Python's re; -1: none
     unicode: LinearPattern | None  # for valid UTF-8 outside ASCII
 
     def find(self, flags: int = 0) -> Callable[[bytes], re.Match[bytes] | None]:
@@ -187,7 +187,7 @@ def _compile(kind: Kind, raw: bytes, text: str) -> Matcher:
         tree,
         groups,
         syntax.is_caseless(tree),
-        limit if limit >= MIN_LIMIT else 0,
+        limit if limit >= MIN_LIMIT else -1,
         None if kind == "pcre2" else _unicode(text, _has_dollar(tree)),
     )
     texts = analysis.branches(tree)
