@@ -19,7 +19,7 @@ MAX_READ = 6143  # what execd looks at: a message written by hand may be longer 
 ABSENT = b"-"
 AR_ABSENT = b"(null)"  # an absent file name or agent on the ar queue
 
-_AR = re.compile(rb"\(([^)]*)\)(.*?) ([AN])([RN!])([SN]) (\S+) (.+)", re.DOTALL)
+_AR = re.compile(rb"\(([^)]*)\)(.*?) ([AN])([RN!])([SN]) (\S+) (.*)", re.DOTALL)
 
 
 class BadResponse(RemoteError):
