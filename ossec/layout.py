@@ -139,6 +139,11 @@ class Layout:
         return self.alerts_queue_dir / "ar-state"
 
     @property
+    def alert_number(self) -> Path:
+        """Up to which number alerts may have been named, so that a restart goes on behind it."""
+        return self.home / "queue" / "ossec" / ".alert_number"
+
+    @property
     def fts_dir(self) -> Path:
         return self.home / "queue" / "fts"
 
