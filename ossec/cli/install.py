@@ -129,7 +129,8 @@ def summarise(settings: Settings, machine: Machine, report: Report) -> dict[str,
     """What `--json` prints."""
     kind = HomeType.AGENT if settings.kind is InstallType.AGENT else HomeType.SERVER
     kind = HomeType.LOCAL if settings.kind is InstallType.LOCAL else kind
-    roster = choose(kind, frozenset(), settings.mail is not None, processes.exists)
+    off = frozenset() if settings.mail else frozenset({"ossec-maild"})
+    roster = choose(kind, off=off, exists=processes.exists)
     return {
         "home": str(settings.home),
         "type": str(settings.kind),

@@ -23,7 +23,7 @@ from ossec import COMPATIBLE_VERSION
 from ossec.errors import ConfigError, OssecError
 from ossec.layout import Layout
 from ossec.suite import processes
-from ossec.suite.roster import SWITCHES, HomeType, ProcessList, Roster, choose, guess_type, mail_is_on
+from ossec.suite.roster import SWITCHES, HomeType, ProcessList, Roster, choose, guess_type, switched_off
 
 START_PATIENCE = 60.0  # seconds for a daemon to be ready; OSSEC's limit for the analysis queue
 STOP_PATIENCE = 45.0  # seconds from SIGTERM to SIGKILL, over all daemons; OSSEC's
@@ -75,7 +75,7 @@ class Control:
                 "no such file, so this is no OSSEC home. Name one with --home, or make one with ossec-install",
                 self.layout.ossec_conf,
             ) from None
-        return choose(self.home_type(), self.process_list().enabled, mail_is_on(text), processes.exists)
+        return choose(self.home_type(), self.process_list().enabled, switched_off(text), processes.exists)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -39,7 +39,7 @@ def prepare(home: Path, machine: Machine) -> None:
     """Make or upgrade the home.  Besides the machine's logs it follows one of its own, so the hint always works."""
     watched = LogSource(str(Layout(home).demo_log), "syslog")
     settings = Settings(
-        home, InstallType.LOCAL, syscheck=False, rootcheck=False, active_response=False, extra_logs=(watched,)
+        home, InstallType.LOCAL, syscheck=False, rootcheck=False, firewall_response=False, extra_logs=(watched,)
     )
     Installer(settings, replace(machine, programs=frozenset()), data_dir(), users=False).install()
     Layout(home).demo_log.touch()

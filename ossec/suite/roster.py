@@ -117,20 +117,22 @@ class Roster:
 
 
 def choose(
-    home_type: HomeType, enabled: frozenset[str], mail: bool, exists: Callable[[str], bool] = lambda _: True
+    home_type: HomeType,
+    enabled: frozenset[str] = frozenset(),
+    off: frozenset[str] = frozenset(),
+    exists: Callable[[str], bool] = lambda _: True,
 ) -> Roster:
     """The roster of a home.
 
-    `enabled`: optional daemons switched on.  Without `mail` ossec-maild is neither started nor listed, on a local home
-    too (OSSEC lists it there as not running and exits 1).  It is always stopped.  `exists`: is it part of this version?
+    `enabled`: optional daemons switched on.  `off`: daemons that the configuration leaves nothing to do (`switched_off`);
+    they are neither started nor listed, but stopped should they run.  OSSEC starts such a daemon, which ends at once,
+    and then lists it as not running with exit 1.  `exists`: is the daemon part of this version?
     """
 
     def wanted(name: str) -> bool:
         if name in OPTIONAL:
             return name in enabled
-        if name == "ossec-remoted":
-            return home_type is HomeType.SERVER
-        return name != "ossec-maild" or mail
+        return (name != "ossec-remoted" or home_type is HomeType.SERVER) and name not in off
 
     start = _AGENT_START if home_type is HomeType.AGENT else _MANAGER_START
     stop = _AGENT_STOP if home_type is HomeType.AGENT else _MANAGER_STOP
@@ -140,9 +142,7 @@ def choose(
         home_type=home_type,
         start_groups=tuple(tuple(name for name in group if wanted(name) and exists(name)) for group in start),
         stop_groups=tuple(
-            tuple(
-                name for name in group if name in stoppable and (wanted(name) or name == "ossec-maild") and exists(name)
-            )
+            tuple(name for name in group if name in stoppable and (wanted(name) or name in off) and exists(name))
             for group in stop
         ),
         status_order=tuple(name for name in order if exists(name)),
@@ -164,7 +164,17 @@ def guess_type(init_conf: str, ossec_conf: str) -> HomeType:
     return HomeType.SERVER if "<remote>" in text else HomeType.LOCAL
 
 
-def mail_is_on(ossec_conf: str) -> bool:
-    """Whether the last `email_notification` outside comments says yes."""
-    values = re.findall(r"<email_notification>([^<]*)</email_notification>", _COMMENT.sub("", ossec_conf))
-    return bool(values) and values[-1] == "yes"
+def switched_off(ossec_conf: str) -> frozenset[str]:
+    """Daemons that this configuration leaves nothing to do.
+
+    ossec-maild unless the last `email_notification` says yes; ossec-execd if there are `active-response` sections and
+    each says `disabled`.  Comments do not count.
+    """
+    text = _COMMENT.sub("", ossec_conf)
+    off = set()
+    if re.findall(r"<email_notification>([^<]*)</email_notification>", text)[-1:] != ["yes"]:
+        off.add("ossec-maild")
+    responses = re.findall(r"<active-response>(.*?)</active-response>", text, re.DOTALL)
+    if responses and all("<disabled>yes</disabled>" in response for response in responses):
+        off.add("ossec-execd")
+    return frozenset(off)

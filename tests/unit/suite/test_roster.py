@@ -12,9 +12,10 @@ from ossec.suite.roster import (
     ProcessList,
     choose,
     guess_type,
-    mail_is_on,
+    switched_off,
 )
 
+NO_MAIL = frozenset({"ossec-maild"})
 ALL_OPTIONAL = frozenset({"ossec-dbd", "ossec-csyslogd", "ossec-agentlessd"})
 
 
@@ -23,49 +24,49 @@ def names(text: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(
-    ("home_type", "enabled", "mail", "start", "status"),
+    ("home_type", "enabled", "off", "start", "status"),
     [
         (
             HomeType.SERVER,
             ALL_OPTIONAL,
-            True,
+            frozenset(),
             "dbd csyslogd agentlessd maild execd analysisd logcollector remoted syscheckd monitord",
             "monitord logcollector remoted syscheckd analysisd maild execd dbd csyslogd agentlessd",
         ),
         (
             HomeType.SERVER,
             frozenset(),
-            False,
+            NO_MAIL,
             "execd analysisd logcollector remoted syscheckd monitord",
             "monitord logcollector remoted syscheckd analysisd execd",
         ),
         (
             HomeType.LOCAL,
             frozenset(),
-            True,
+            frozenset(),
             "maild execd analysisd logcollector syscheckd monitord",
             "monitord logcollector syscheckd analysisd maild execd",
         ),
         (
             HomeType.AGENT,
             frozenset(),
-            False,
+            NO_MAIL,
             "execd agentd logcollector syscheckd",
             "logcollector syscheckd agentd execd",
         ),
     ],
 )
 def test_the_orders_are_those_of_ossec(
-    home_type: HomeType, enabled: frozenset[str], mail: bool, start: str, status: str
+    home_type: HomeType, enabled: frozenset[str], off: frozenset[str], start: str, status: str
 ) -> None:
-    roster = choose(home_type, enabled, mail)
+    roster = choose(home_type, enabled, off)
     assert roster.start_order == names(start)
     assert roster.status_order == names(status)
     assert roster.absent == ()
 
 
 def test_maild_is_stopped_even_where_mail_is_off() -> None:
-    roster = choose(HomeType.LOCAL, frozenset(), mail=False)
+    roster = choose(HomeType.LOCAL, off=NO_MAIL)
     assert "ossec-maild" not in roster.start_order + roster.status_order
     assert [name for group in roster.stop_groups for name in group] == list(
         names("monitord logcollector syscheckd analysisd maild execd")
@@ -73,13 +74,13 @@ def test_maild_is_stopped_even_where_mail_is_off() -> None:
 
 
 def test_a_daemon_that_this_version_lacks_is_absent_and_nowhere_else() -> None:
-    roster = choose(HomeType.LOCAL, frozenset(), mail=False, exists=lambda name: name != "ossec-syscheckd")
+    roster = choose(HomeType.LOCAL, off=NO_MAIL, exists=lambda name: name != "ossec-syscheckd")
     assert roster.absent == ("ossec-syscheckd",)
     assert "ossec-syscheckd" not in roster.start_order + roster.status_order
 
 
 def test_collectors_start_after_the_analysis_and_stop_before_it() -> None:
-    roster = choose(HomeType.SERVER, ALL_OPTIONAL, mail=True)
+    roster = choose(HomeType.SERVER, ALL_OPTIONAL)
     starts = {name: index for index, group in enumerate(roster.start_groups) for name in group}
     stops = {name: index for index, group in enumerate(roster.stop_groups) for name in group}
     for collector in names("logcollector remoted syscheckd"):
@@ -132,14 +133,21 @@ def test_the_type_is_read_or_guessed(init_conf: str, ossec_conf: str, expected: 
     assert guess_type(init_conf, ossec_conf) is expected
 
 
+RESPONSE = "<active-response><command>x</command></active-response>"
+DISABLED = "<active-response>\n<disabled>yes</disabled></active-response>"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("<email_notification>yes</email_notification>", True),
-        ("<!-- <email_notification>yes</email_notification> -->", False),
-        ("<email_notification>yes</email_notification><email_notification>no</email_notification>", False),
-        ("", False),
+        ("<email_notification>yes</email_notification>", ""),
+        ("<!-- <email_notification>yes</email_notification> -->", "maild"),
+        ("<email_notification>yes</email_notification><email_notification>no</email_notification>", "maild"),
+        ("", "maild"),
+        (RESPONSE + DISABLED, "maild"),
+        (DISABLED, "execd maild"),
+        (DISABLED + f"<!-- {RESPONSE} -->", "execd maild"),
     ],
 )
-def test_mail_is_on_only_when_the_last_word_says_yes(text: str, expected: bool) -> None:
-    assert mail_is_on(text) is expected
+def test_a_daemon_with_nothing_to_do_is_switched_off(text: str, expected: str) -> None:
+    assert switched_off(text) == set(names(expected))
