@@ -1,6 +1,6 @@
 """The real file system behind the collector's `Disk` port (part of the shell)."""
 
-# ruff: noqa: PTH -- paths of log files are bytes
+# ruff: noqa: PTH116, PTH118, PTH207, PTH208
 from __future__ import annotations
 
 import glob

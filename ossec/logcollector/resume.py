@@ -1,6 +1,6 @@
-"""Finding the file of a saved position again, also when it was rotated while we were away (spec/logcollector.md 9.9)."""
+"""Finding the file of a saved position again, also one rotated while we were away (spec/logcollector.md, 9.9)."""
 
-# ruff: noqa: PTH -- paths of log files are bytes
+# ruff: noqa: PTH119
 from __future__ import annotations
 
 import os
