@@ -124,9 +124,9 @@ def choose(
 ) -> Roster:
     """The roster of a home.
 
-    `enabled`: optional daemons switched on.  `off`: daemons that the configuration leaves nothing to do (`switched_off`);
-    they are neither started nor listed, but stopped should they run.  OSSEC starts such a daemon, which ends at once,
-    and then lists it as not running with exit 1.  `exists`: is the daemon part of this version?
+    `enabled`: optional daemons switched on.  `off`: daemons that the configuration leaves nothing to do, as
+    `switched_off` tells; neither started nor listed, but stopped should they run.  OSSEC starts such a daemon, which
+    ends at once, and then lists it as not running with exit 1.  `exists`: is the daemon part of this version?
     """
 
     def wanted(name: str) -> bool:
