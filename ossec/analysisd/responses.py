@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ossec.config.addresses import AddressList
+from ossec.config.model import ActiveResponse, Expect, Target
 from ossec.daemon import code
 from ossec.messages import execq
+from ossec.regex import compile_regex
 
 if TYPE_CHECKING:
     from ossec.analysisd.event import Event
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ossec.analysisd.responses")
 
-MAX_NAME = 255  # bytes of a response's name, command and timeout together
 LOCAL_SOURCE = b"(local_source) "
 MAPPED = b"::ffff:"
 
@@ -60,9 +61,25 @@ class Response:
         return self.rule_group is not None and self.rule_group.test(rule.group.encode("utf-8", "surrogateescape"))
 
 
-def response_name(command: str, timeout: int) -> bytes:
-    """What ar.conf and execd call it."""
-    return f"{command}{timeout}".encode("utf-8", "surrogateescape")[:MAX_NAME]
+def from_configuration(configured: Iterable[ActiveResponse]) -> list[Response]:
+    """The `<active-response>` blocks that are not disabled, in the order of the file."""
+    return [
+        Response(
+            name=one.name.encode("utf-8", "surrogateescape"),
+            wants_user=Expect.USER in one.command.expect,
+            wants_srcip=Expect.SRCIP in one.command.expect,
+            wants_filename=Expect.FILENAME in one.command.expect,
+            on_server=Target.SERVER in one.location,
+            on_local=Target.LOCAL in one.location,
+            on_all=Target.ALL_AGENTS in one.location,
+            on_defined=Target.DEFINED_AGENT in one.location,
+            agent_id=None if one.agent_id is None else one.agent_id.encode("utf-8", "surrogateescape"),
+            level=one.level,
+            rule_ids=one.rules_ids,
+            rule_group=None if one.rules_group is None else compile_regex(one.rules_group),
+        )
+        for one in configured
+    ]
 
 
 def bind(rules: Iterable[Rule], responses: Sequence[Response]) -> int:
