@@ -179,6 +179,10 @@ class Layout:
     def agent_info_dir(self) -> Path:
         return self.home / "queue" / "agent-info"
 
+    def agent_info(self, name: str) -> Path:
+        """What an agent said of itself last; `name` is `NAME-IP`, both checked when its key was read."""
+        return self.agent_info_dir / name
+
     @property
     def rids_dir(self) -> Path:
         return self.home / "queue" / "rids"
