@@ -233,8 +233,8 @@ def _value(nodes: Iterable[Node], name: str) -> Node | None:
 def _read_policy(reading: Reading, roots: list[Node]) -> None:
     """execd's `disabled` and `repeated_offenders`.
 
-    OSSEC looks at the first section of each root only, and takes the first `disabled` for all.  Here `disabled` in a
-    section with a command is that command's alone; alone in a section, or in every section, it is for all.
+    OSSEC looks at the first section of each root only, and takes the first `disabled` for all.  Ours stays off only if
+    no section asks for responses, by a command or by `disabled` no; `repeated_offenders` may stand in any section.
     """
     policy = reading.gathered("exec_policy")
     seen = _firsts(roots, "active-response")
@@ -247,21 +247,12 @@ def _read_policy(reading: Reading, roots: list[Node]) -> None:
         )
         reading.problems.refuse(refusal, place_of(disabled), IN_FILE)
         return
-    flags = []
-    for node in every:
-        flag = _value([node], "disabled")
-        if flag is not None and flag.text not in ("yes", "no"):
-            reading.warn(f"<disabled> wants yes or no, got '{flag.text}'", flag)
-        off = flag is not None and flag.text == "yes"
-        flags.append(off)
-        if off and not any(child.name in ("command", "location") for child in node.children):
-            policy["disabled"] = True
-    if flags and all(flags):
-        policy["disabled"] = True
-    if disabled is not None and disabled.text == "yes" and not policy.get("disabled"):
+    off = disabled is not None and disabled.text == "yes"
+    policy["disabled"] = off and not any(_is_on(node) for node in every)
+    if disabled is not None and off and not policy["disabled"]:
         reading.warn("this <disabled> is for its own <active-response>; the others stay in force", disabled)
     offenders = _value(seen, "repeated_offenders") or _value(every, "repeated_offenders")
-    if offenders is not None and not policy.get("disabled"):
+    if offenders is not None and not policy["disabled"]:
         policy["repeated_offenders"] = parse_offenders(offenders.text)
         given = [word.strip() for word in offenders.text.split(",")]
         if given != [str(minutes) for minutes in policy["repeated_offenders"]]:
@@ -269,6 +260,12 @@ def _read_policy(reading: Reading, roots: list[Node]) -> None:
             reading.warn(f"<repeated_offenders> wants up to five numbers above 0, uses {used}", offenders)
         for count, minutes in enumerate(policy["repeated_offenders"], 1):
             reading.problems.say(f": INFO: Adding offenders timeout: {minutes} (for #{count})")
+
+
+def _is_on(node: Node) -> bool:
+    """Whether a section asks for responses."""
+    values = [child.text for child in node.children if child.name == "disabled"]
+    return "yes" not in values and ("no" in values or any(child.name == "command" for child in node.children))
 
 
 MAIL_KEYS = ("smtp_server", "email_from", "email_reply_to", "email_idsname", "helo_server")

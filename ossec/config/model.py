@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ossec.config.addresses import AddressList
-from ossec.config.times import TimeRange, WeekDays
+from ossec.config.times import Days, TimeRange
 
 MAX_RESPONSE_NAME = 255  # bytes of a response's name: OSSEC cuts there, in ar.conf and in messages
 
@@ -202,7 +202,7 @@ class Syscheck:
     ignore: tuple[Exclusion, ...] = ()
     nodiff: tuple[Exclusion, ...] = ()
     frequency: int | None = None  # seconds; None: not given
-    scan_day: WeekDays | None = None
+    scan_day: Days | None = None
     scan_time: TimeRange | None = None
     scan_on_start: bool = True
     disabled: bool = False

@@ -82,8 +82,8 @@ def parse_time(text: str) -> TimeRange:
 
 
 @dataclass(frozen=True, slots=True)
-class WeekDays:
-    """WeekDays of the week, 0 for Sunday to 6 for Saturday."""
+class Days:
+    """Days of the week, 0 for Sunday to 6 for Saturday."""
 
     numbers: frozenset[int]
     negated: bool = False
@@ -97,7 +97,7 @@ class WeekDays:
         return [int(day in self.numbers) for day in range(7)] + [int(self.negated)]
 
 
-def parse_days(text: str) -> WeekDays:
+def parse_days(text: str) -> Days:
     """Names of days (three letters suffice), `weekdays`, `weekends`, separated by blanks or commas; BadTime (1241)."""
     negated = text.lstrip().startswith("!")
     body = text.lstrip()[1:] if negated else text
@@ -110,4 +110,4 @@ def parse_days(text: str) -> WeekDays:
         if not found:
             raise BadTime(1241, "day", text)
         numbers.update(found)
-    return WeekDays(frozenset(numbers), negated)
+    return Days(frozenset(numbers), negated)

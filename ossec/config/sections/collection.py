@@ -220,7 +220,7 @@ def _exclusion(reading: Reading, node: Node) -> Exclusion | None:
     return Exclusion(node.text, is_pattern, place_of(node))
 
 
-def _scan_day(reading: Reading, node: Node) -> times.WeekDays:
+def _scan_day(reading: Reading, node: Node) -> times.Days:
     try:
         return times.parse_days(node.text)
     except times.BadTime as error:

@@ -80,9 +80,9 @@ def test_without_files_the_defaults_hold_and_one_line_says_so(tmp_path: Path, ca
         options = InternalOptions.load(Layout(tmp_path), "ossec-logcollector")
     assert options.get("logcollector.loop_timeout") == 2
     assert options.get("logcollector.resume") == 1
+    names = ", ".join(f"logcollector.{name}" for name in ("loop_timeout", "open_attempts", "remote_commands", "debug"))
     assert [record.getMessage() for record in caplog.records] == [
-        "4 option(s) not set in internal_options.conf, built-in defaults used: "
-        + "logcollector.loop_timeout, logcollector.open_attempts, logcollector.remote_commands, logcollector.debug"
+        f"4 option(s) not set in internal_options.conf, built-in defaults used: {names}"
     ]
 
 
