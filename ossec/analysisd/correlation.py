@@ -98,7 +98,9 @@ class Windows:
             if kind == "regex":
                 self._regexes.append(window)
             else:
-                targets = [rule.if_matched_sid or 0] if kind == "sid" else [other.id for other in rules.counted_by(rule)]
+                targets = (
+                    [rule.if_matched_sid or 0] if kind == "sid" else [other.id for other in rules.counted_by(rule)]
+                )
                 for target in targets:
                     self._feeds.setdefault(target, []).append(window)
         self._longest = max((window.timeframe for window in self._windows.values()), default=0)

@@ -174,7 +174,9 @@ class DecoderLoader:
             )
         text = node.text
         if len(text.encode("utf-8", "surrogateescape")) >= MAX_TEXT:
-            raise _Refused(f"decoder '{draft.name}': <{name}> holds {MAX_TEXT} bytes or more", node.line)
+            told = f"decoder '{draft.name}': <{name}> holds {MAX_TEXT} bytes or more and is left out, as OSSEC does"
+            self.report.warn(told, source.path, node.line)
+            return
         draft.lines.setdefault(name, node.line)
         if name in ("prematch", "prematch_pcre2", "regex", "pcre2"):
             self._offset(draft, node, name)
@@ -313,7 +315,10 @@ class DecoderLoader:
         texts = draft.texts
 
         def compiled(name: str, of_match: bool = False) -> Matcher | None:
-            for element, compiler in ((name, compile_match if of_match else compile_regex), (pcre2[name], compile_pcre2)):
+            for element, compiler in (
+                (name, compile_match if of_match else compile_regex),
+                (pcre2[name], compile_pcre2),
+            ):
                 if element in texts:
                     try:
                         return compiler(texts[element])
@@ -335,9 +340,7 @@ class DecoderLoader:
                     draft.lines[element],
                     _error(1451, f"Missing sub_strings on regex: '{texts[element]}'."),
                 )
-            self.report.warn(
-                f"decoder '{draft.name}': <{element}> captures nothing", source.path, draft.lines[element]
-            )
+            self.report.warn(f"decoder '{draft.name}': <{element}> captures nothing", source.path, draft.lines[element])
         own = texts.get("use_own_name") == "true"
         if "use_own_name" in texts and not own:
             self.report.warn(

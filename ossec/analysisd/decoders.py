@@ -114,7 +114,9 @@ class DecoderSet:
         """The top decoders that accept a program name, in order."""
         found = self._programs.get(program_name)
         if found is None:
-            found = tuple(d for d in self.with_program if d.program_name is not None and d.program_name.test(program_name))
+            found = tuple(
+                d for d in self.with_program if d.program_name is not None and d.program_name.test(program_name)
+            )
             if len(self._programs) >= MAX_PROGRAMS:
                 self._programs.clear()
             self._programs[program_name] = found

@@ -14,7 +14,7 @@ from ossec.analysisd.decoder_loader import Source
 from ossec.analysisd.diagnostics import Report
 from ossec.analysisd.fts import IGNORE_FIELDS
 from ossec.analysisd.rules import CATEGORIES, COMPILED, LIST_FIELDS, LOOKUPS, OPTIONS, SAME, ListTest, Rule
-from ossec.analysisd.tree import NotFound, RuleSet
+from ossec.analysisd.tree import LEVEL_ZERO, NotFound, RuleSet
 from ossec.config.addresses import AddressList, BadAddress
 from ossec.config.dialect import DialectError, Node, parse
 from ossec.config.times import BadTime, parse_days, parse_range
@@ -132,10 +132,10 @@ class RuleLoader:
             )
             return
         except DialectError as error:
-            told = DialectError(error.reason, inner, error.line, reader_line=error.reader_line, variables=error.variables)
-            self.report.fail(
-                error.reason, source.path, error.line, f"{NAME}({error.code}): {told.upstream}", closing
+            told = DialectError(
+                error.reason, inner, error.line, reader_line=error.reader_line, variables=error.variables
             )
+            self.report.fail(error.reason, source.path, error.line, f"{NAME}({error.code}): {told.upstream}", closing)
             return
         if not roots:
             line = _error(1202, f"Configuration error at '{inner}'. Exiting.")
@@ -218,7 +218,9 @@ class RuleLoader:
                 noalert = True
             elif name == "overwrite":
                 if value not in ("yes", "no"):
-                    raise refuse("overwrite is 'yes' or 'no'", f"Invalid overwrite: {value}. Can only by 'yes' or 'no'.")
+                    raise refuse(
+                        "overwrite is 'yes' or 'no'", f"Invalid overwrite: {value}. Can only by 'yes' or 'no'."
+                    )
                 overwrite = value == "yes"
             else:
                 if not value.isascii() or not value.isdigit():
@@ -246,9 +248,7 @@ class RuleLoader:
         )
         if rule.level > MAX_LEVEL:
             self.report.warn(f"rule {rule.id}: levels go up to {MAX_LEVEL}, not {rule.level}", source.path, node.line)
-        return _Draft(
-            rule, overwrite, frequency_given=bool(rule.frequency), accuracy=values.get("accuracy", 100)
-        )
+        return _Draft(rule, overwrite, frequency_given=bool(rule.frequency), accuracy=values.get("accuracy", 100))
 
     def _element(self, draft: _Draft, node: Node) -> None:
         name, rule, text = node.name.lower(), draft.rule, node.text
@@ -310,7 +310,9 @@ class RuleLoader:
         text = node.text
         if not text.isascii() or not text.isdigit():
             name = node.name.lower()
-            raise _Refused(f"rule {draft.rule.id}: <{name}> wants a number, got '{text}'", node.line, _bad_value(name, text))
+            raise _Refused(
+                f"rule {draft.rule.id}: <{name}> wants a number, got '{text}'", node.line, _bad_value(name, text)
+            )
         return int(text)
 
     @staticmethod
@@ -331,7 +333,11 @@ class RuleLoader:
         given = {key.lower(): value for key, value in node.attributes}
         rule = draft.rule
         if "field" not in given:
-            told = 'List requires the field="" Attrubute' if given else "List must have a correctly formatted field attribute"
+            told = (
+                'List requires the field="" Attrubute'
+                if given
+                else "List must have a correctly formatted field attribute"
+            )
             raise _Refused(f"rule {rule.id}: <list> needs the attribute field", node.line, f"{NAME}:{told}", wrong)
         for key, known in (("field", LIST_FIELDS), ("lookup", LOOKUPS)):
             if key in given and given[key] not in known:
@@ -467,10 +473,12 @@ class RuleLoader:
     def _decide(self, draft: _Draft) -> None:
         """What an alert of the rule leads to, from its level and options."""
         rule, options = draft.rule, self.options
+        if rule.level == LEVEL_ZERO:
+            rule.level = 0  # OSSEC's own mark for level 0
         if draft.accuracy == 0:
             rule.last_sibling = True
             if rule.level == 0:
-                rule.level = 99
+                rule.level = LEVEL_ZERO
                 rule.no_ar = True
                 return
         rule.log = (rule.level >= options.log_alert_level or "log_alert" in rule.options) and rule.level > 0
@@ -505,7 +513,9 @@ class RuleLoader:
                 if rule.id in self._broken:
                     return
                 raise _Refused(
-                    f"there is no rule {rule.id} to overwrite", rule.line, f"{NAME}: Overwrite rule '{rule.id}' not found."
+                    f"there is no rule {rule.id} to overwrite",
+                    rule.line,
+                    f"{NAME}: Overwrite rule '{rule.id}' not found.",
                 )
             for name in REPLACED:
                 setattr(old, name, getattr(rule, name))
@@ -544,7 +554,9 @@ class RuleLoader:
                 message = f"rule {rule.id}: the rule {rule.if_matched_sid} that it counts does not exist"
                 self.report.warn(message, rule.path, rule.line)
             if counted is not None and counted.level == 0:
-                message = f"rule {rule.id}: the rule {counted.id} that it counts is of level 0, whose events are not kept"
+                message = (
+                    f"rule {rule.id}: the rule {counted.id} that it counts is of level 0, whose events are not kept"
+                )
                 self.report.warn(message, rule.path, rule.line)
 
 

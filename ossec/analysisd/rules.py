@@ -36,7 +36,19 @@ COMPILED = (
     "is_simple_http_request",
     "is_valid_crawler",
 )
-LIST_FIELDS = ("srcip", "srcport", "dstip", "dstport", "user", "url", "id", "hostname", "program_name", "status", "action")
+LIST_FIELDS = (
+    "srcip",
+    "srcport",
+    "dstip",
+    "dstport",
+    "user",
+    "url",
+    "id",
+    "hostname",
+    "program_name",
+    "status",
+    "action",
+)
 LOOKUPS = (
     "match_key",
     "not_match_key",

@@ -167,7 +167,9 @@ class Stores:
     lists: Lists = field(default_factory=NoLists)
 
     @classmethod
-    def in_home(cls, layout: Layout, lists: frozenset[str] = frozenset(), *, write: bool, compat: bool = False) -> Stores:
+    def in_home(
+        cls, layout: Layout, lists: frozenset[str] = frozenset(), *, write: bool, compat: bool = False
+    ) -> Stores:
         """The files of a home."""
         return cls(
             fts=seen_lines(layout.fts_queue, write),
