@@ -157,6 +157,10 @@ class AddressList:
             if entry.prefix == 128:
                 family, number = _plain(family, number)
                 mask = (1 << _BITS[family]) - 1
+            elif family == IPV6 and number >> 32 == 0xFFFF and entry.prefix <= _BITS[IPV4]:
+                # a mapped network is an IPv4 network, its prefix as written (vectors: ::ffff:12.0.0.0/8 holds 12.1.1.1)
+                family, number = _plain(family, number)
+                mask = Entry("", IPV4, number, entry.prefix, False).mask
             if plain_list and entry.prefix == _BITS[entry.family]:
                 exact.add((family, number))
             else:
