@@ -1,9 +1,10 @@
 r"""PCRE2 itself, for the patterns that no linear-time engine can run, under a bound.
 
 Look-around, back-references, possessive quantifiers and the like need a backtracking engine, and a log line can make
-one run for years.  Here it first runs as machine code with a limit for each starting position; a match that exceeds it
-(or the small stack of that code) is tried again by the interpreter with one limit for the whole line.  A line that
-exceeds this as well counts as no match, is counted in `exceeded`, and is logged once per pattern: never in silence.
+one run for years.  Here the search is made part of the match (`\A(?s:.*?)\K`), so that PCRE2's step limit, which counts
+anew from each starting position, covers the whole line; and it is interpreted, because the compiled form does not count
+the steps of single-character repeats (a look-ahead of four `.*` holds it for a minute).  A line that exceeds the limit
+counts as no match, is counted in `exceeded`, and is logged once per pattern: never in silence.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import pcre2
 
 log = logging.getLogger("ossec.regex")
 
-LIMIT_PER_START = 10_000  # backtracking steps from one starting position; 6 KB of starts stay below 0.1 s
-LIMIT_PER_LINE = 1_000_000  # steps of the interpreter for a whole line: some 20 ms
+MAX_STEPS = 300_000  # for one line: mostly some 10 ms, at worst (each step runs over 6 KB) 0.2 s
+MAX_STEPS_PER_START = 3_000  # where the search cannot be made part of the match
+MAX_HEAP = 32 * 1024  # KiB of backtracking memory for one line
 
 
 class BoundedPattern:
@@ -24,51 +26,45 @@ class BoundedPattern:
     Raises ValueError for a pattern that PCRE2 refuses.
     """
 
-    __slots__ = ("_fast", "_mode", "_slow", "exceeded", "groups", "text")
+    __slots__ = ("_pattern", "exceeded", "groups", "text")
 
     def __init__(self, text: bytes, *, utf8: bool = False) -> None:
         self.text = text
         self.exceeded = 0
-        self._mode = b"(*UTF)" if utf8 else b""
-        self._slow: pcre2.Pattern | None = None
-        limited = b"%b(*LIMIT_MATCH=%d)%b" % (self._mode, LIMIT_PER_START, text)
+        head = b"(*UTF)" if utf8 else b""
+        limits = b"(*LIMIT_HEAP=%d)(*LIMIT_MATCH=%d)"
         try:
-            self._fast = pcre2.compile(limited, flags=pcre2.I, jit=True)
+            plain = pcre2.compile(
+                b"%b%b%b" % (head, limits % (MAX_HEAP, MAX_STEPS_PER_START), text), flags=pcre2.I, jit=False
+            )
         except pcre2.PatternError as error:
             raise ValueError(str(error)) from None
-        self.groups: int = self._fast.groups
+        self.groups: int = plain.groups
+        try:
+            self._pattern = pcre2.compile(
+                b"%b%b\\A(?s:.*?)\\K(?:%b)" % (head, limits % (MAX_HEAP, MAX_STEPS), text), flags=pcre2.I, jit=False
+            )
+        except pcre2.PatternError:  # starts with a verb, or ends in a comment
+            self._pattern = plain
 
     def search(self, subject: bytes) -> tuple[int, tuple[bytes, ...]] | None:
         """Search; give the end of the match and the groups that took part."""
         try:
-            found = self._fast.search(subject)
-        except pcre2.LibraryError:
-            try:
-                found = self._interpreter().search(subject)
-            except pcre2.LibraryError as error:
-                self._report(error)
-                return None
+            found = self._pattern.search(subject)
+        except pcre2.LibraryError as error:
+            self._report(error)
+            return None
         if found is None:
             return None
-        return found.end(), tuple(group for group in found.groups() if group is not None)
+        return found.end(), tuple([group for group in found.groups() if group is not None])
 
     def test(self, subject: bytes) -> bool:
         """Tell whether the pattern is found in `subject`."""
         try:
-            return self._fast.search(subject) is not None
-        except pcre2.LibraryError:
-            return self.search(subject) is not None
-
-    def _interpreter(self) -> pcre2.Pattern:
-        """The same pattern with the search made part of the match, so that one limit covers the line."""
-        if self._slow is None:
-            try:
-                text = b"%b(*LIMIT_MATCH=%d)\\A(?s:.*?)\\K(?:%b)" % (self._mode, LIMIT_PER_LINE, self.text)
-                self._slow = pcre2.compile(text, flags=pcre2.I, jit=False)
-            except pcre2.PatternError:  # starts with a verb, or ends in a comment
-                text = b"%b(*LIMIT_MATCH=%d)%b" % (self._mode, LIMIT_PER_START, self.text)
-                self._slow = pcre2.compile(text, flags=pcre2.I, jit=False)
-        return self._slow
+            return self._pattern.search(subject) is not None
+        except pcre2.LibraryError as error:
+            self._report(error)
+            return False
 
     def _report(self, error: Exception) -> None:
         self.exceeded += 1

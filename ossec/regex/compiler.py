@@ -225,20 +225,44 @@ def _is_utf8(subject: bytes) -> bool:
     return True
 
 
+def _may_match(subject: bytes) -> bool:
+    """For a pattern of which nothing is known."""
+    return True
+
+
 def _bounded(kind: Kind, raw: bytes, text: bytes) -> Matcher:
+    """A pattern for PCRE2, behind a linear one that matches wherever it does, if there is one."""
     try:
         pattern = BoundedPattern(text)
     except ValueError as error:
         raise PatternError(raw, SYNTAX, str(error)) from None
+    try:
+        relaxed = syntax.parse_relaxed(text)
+    except syntax.Unsupported:
+        possible: Callable[[bytes], bool] = _may_match
+        literals = None
+    else:
+        caseless = syntax.is_caseless(relaxed)
+        source = _Source(kind, raw, text, relaxed, 0, caseless, -1, None)
+        limit = analysis.backtracking_limit(relaxed)
+        source.limit = limit if limit >= MIN_LIMIT else -1
+        possible = _programs(source)[0]
+        literals = analysis.literals(relaxed)
 
     def test(subject: bytes, start: int = 0, /) -> bool:
-        return pattern.test(subject[start:] if start else subject)
+        if start:
+            subject = subject[start:]
+        return possible(subject) and pattern.test(subject)
 
     def search(subject: bytes, start: int = 0, /) -> Match | None:
-        found = pattern.search(subject[start:] if start else subject)
+        if start:
+            subject = subject[start:]
+        if not possible(subject):
+            return None
+        found = pattern.search(subject)
         return None if found is None else Match(found[0] + start, found[1][:MAX_GROUPS])
 
-    return Matcher(kind, raw, test, search, groups=pattern.groups, bounded=pattern)
+    return Matcher(kind, raw, test, search, groups=pattern.groups, literals=literals, bounded=pattern)
 
 
 def _programs(source: _Source) -> tuple[Test, Search, Callable[[bytes], bool]]:

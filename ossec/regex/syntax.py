@@ -115,6 +115,7 @@ class Anchor:
 
 Node = Set | Seq | Alt | Repeat | Group | Anchor
 EMPTY = Seq(())
+ANYTHING = Repeat(Set(ALL), 0, INFINITE, False)
 
 
 def fold(mask: int) -> int:
@@ -134,8 +135,9 @@ class _Flags:
 
 
 class _Parser:
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes, relaxed: bool) -> None:
         self.text = text.decode("latin-1")
+        self.relaxed = relaxed
         self.at = 0
         self.groups = 0
         self.names: set[str] = set()
@@ -225,10 +227,12 @@ class _Parser:
             raise Unsupported("quantifier after nothing")
         return self._literal(char, flags)
 
-    def _line_anchor(self, kind: str, flags: _Flags) -> Anchor:
-        if flags.multiline:
-            raise Unsupported("anchor of a line")  # engines differ after a final newline
-        return Anchor(kind)
+    def _line_anchor(self, kind: str, flags: _Flags) -> Node:
+        if not flags.multiline:
+            return Anchor(kind)
+        if self.relaxed:
+            return EMPTY
+        raise Unsupported("anchor of a line")  # engines differ after a final newline
 
     def _escape(self, flags: _Flags) -> Node:
         char = self._peek()
@@ -241,6 +245,8 @@ class _Parser:
             return Set(ALL & ~NEWLINE)
         if char in SETS:
             return Set(SETS[char])
+        if self.relaxed and char and char in "123456789" and not self._peek().isdigit():
+            return ANYTHING
         return Set(self._byte(char, flags))
 
     def _byte(self, char: str, flags: _Flags) -> int:
@@ -336,12 +342,23 @@ class _Parser:
         if self._peek() == "*":
             raise Unsupported("verb")
         index = 0
+        looking = False
         inner = flags.copy()
         if not self._take("?"):
             self.groups += 1
             index = self.groups
         elif self._take(":"):
             pass
+        elif self.relaxed and any(map(self._take, ("=", "!", "<=", "<!"))):
+            looking = True
+        elif self.relaxed and self._take(">"):
+            pass
+        elif self.relaxed and self._take("P="):
+            end = self.text.find(")", self.at)
+            if end < 0:
+                raise Unsupported("group name")
+            self.at = end + 1
+            return ANYTHING
         elif self._take("P<") or (self.text[self.at + 1 : self.at + 2] not in ("=", "!") and self._take("<")):
             end = self.text.find(">", self.at)
             name = self.text[self.at : end] if end > 0 else ""
@@ -365,6 +382,8 @@ class _Parser:
         node = self._alternatives(inner, depth + 1)
         if not self._take(")"):
             raise Unsupported("unbalanced parenthesis")
+        if looking:
+            return EMPTY
         return Group(node, index) if index else node
 
     def _options(self, flags: _Flags) -> _Flags:
@@ -424,12 +443,16 @@ class _Parser:
         if (high != INFINITE and high < low) or max(low, high) > MAX_COUNT:
             raise Unsupported("quantifier")
         lazy = self._take("?")
+        if self.relaxed and not lazy:
+            self._take("+")
         if self._peek() == "+" or (not lazy and self._peek() in ("*", "?") and self._peek()):
             raise Unsupported("possessive or repeated quantifier")
         if lazy and self._peek() in ("*", "?", "{") and self._peek():
             raise Unsupported("repeated quantifier")
         if not lazy and self._peek() == "{" and self._is_count():
             raise Unsupported("repeated quantifier")
+        if self.relaxed and (isinstance(node, Anchor) or nullable(node)):
+            return EMPTY if isinstance(node, Anchor) else Repeat(node, low, high, lazy)
         if isinstance(node, Anchor):
             raise Unsupported("repeated anchor")
         if nullable(node):
@@ -445,8 +468,16 @@ class _Parser:
 
 def parse(text: bytes) -> tuple[Node, int]:
     """Read a PCRE2 pattern, caseless, one unit a byte; give its tree and its number of groups."""
-    parser = _Parser(text)
+    parser = _Parser(text, relaxed=False)
     return parser.parse(), parser.groups
+
+
+def parse_relaxed(text: bytes) -> Node:
+    """Read more of PCRE2's syntax into a tree that matches wherever the pattern does, and elsewhere too.
+
+    Look-around always holds, a back-reference is any text, possessive and atomic groups give back.
+    """
+    return _Parser(text, relaxed=True).parse()
 
 
 def nullable(node: Node) -> bool:
