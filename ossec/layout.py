@@ -239,6 +239,11 @@ class Layout:
         return self.home / "var" / "run"
 
     @property
+    def manifest(self) -> Path:
+        """What the installer wrote, so that an upgrade replaces its own files only."""
+        return self.home / "var" / "manifest.json"
+
+    @property
     def control_lock(self) -> Path:
         return self.home / "var" / "start-script-lock"
 

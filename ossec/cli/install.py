@@ -138,6 +138,7 @@ def summarise(settings: Settings, machine: Machine, report: Report) -> dict[str,
         "users": report.users,
         "kept": report.kept,
         "saved": report.saved,
+        "not_included": report.not_included,
         "files": len(report.written),
         "logs": [log.location for log in machine.logs],
         "unreadable": list(machine.unreadable),
@@ -157,6 +158,8 @@ def _tell(summary: dict[str, object], settings: Settings, machine: Machine, repo
         click.echo(f"  kept: {', '.join(report.kept)}")
         if report.saved:
             click.echo(f"  saved before replacing: {', '.join(report.saved)}")
+        if report.not_included:
+            click.echo(f"  rules that your ossec.conf does not include: {', '.join(report.not_included)}")
     else:
         _tell_sources(machine)
         if settings.kind is not InstallType.AGENT:

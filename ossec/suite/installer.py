@@ -1,14 +1,18 @@
 """Makes or upgrades a home.
 
 An upgrade keeps ossec.conf, client.keys, local_internal_options.conf, local_rules.xml, local_decoder.xml, lists, queues
-and logs.  It replaces internal_options.conf, decoder.xml, the other rules and the scripts that came with OSSEC, and
-saves a replaced file that differs as `NAME~`.  Every file is written beside its place and renamed, so an installation
-that is interrupted is simply run again.
+and logs.  It replaces internal_options.conf, decoder.xml and the other rules if it wrote them (`var/manifest.json`
+says so): those of a home that OSSEC's own installer made work as they are, and with each other, so they stay.  Programs
+and response scripts are always replaced.  A replaced file that differs is saved as `NAME~`.
+
+Every file is written beside its place and renamed, and ossec.conf comes last, so an installation that is interrupted is
+simply run again.
 """
 
 from __future__ import annotations
 
 import grp
+import json
 import os
 import pwd
 import re
@@ -18,7 +22,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ossec import COMPATIBLE_VERSION
+from ossec import COMPATIBLE_VERSION, __version__
 from ossec.errors import ConfigError, OssecError
 from ossec.layout import Layout
 from ossec.suite import tree
@@ -59,6 +63,7 @@ class Report:
     kept: list[str] = field(default_factory=list)
     saved: list[str] = field(default_factory=list)
     users: bool = False
+    not_included: list[str] = field(default_factory=list)  # rule files that a kept ossec.conf does not name
 
 
 def check_home(home: Path) -> None:
@@ -92,6 +97,15 @@ def read_stock(source: Path) -> Stock:
     return Stock((*order, "local_rules.xml"), tuple(shared))
 
 
+def read_manifest(layout: Layout) -> set[str]:
+    """Files that an earlier run wrote and may replace; none in a home that OSSEC's own installer made."""
+    try:
+        value = json.loads(layout.manifest.read_bytes())
+        return {str(name) for name in value["files"]}
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return set()
+
+
 def _shared_files(source: Path) -> list[Path]:
     return [path for path in (source / "etc" / "shared").glob("*.txt") if path.is_file()]
 
@@ -112,6 +126,7 @@ class Installer:
         self.source = source
         self.layout = Layout(settings.home)
         self.report = Report(users=users)
+        self.mine: set[str] = set()  # files that are ours to replace, relative to home
 
     def install(self) -> Report:
         """Make or upgrade the home; InstallError, ConfigError, or OSError of the machine."""
@@ -119,6 +134,7 @@ class Installer:
         stock = read_stock(self.source)
         self._refuse_foreign()
         self.report.upgraded = self.layout.ossec_conf.is_file()
+        self.mine = read_manifest(self.layout)
         if self.report.users:
             create_users(self.settings.home)
         for row in tree.directories(self.settings.kind):
@@ -127,8 +143,14 @@ class Installer:
         self._scripts()
         self._programs()
         self._logs()
+        if self.report.upgraded and self.settings.kind is not InstallType.AGENT:
+            conf = self.layout.ossec_conf.read_text("utf-8", "replace")
+            if "<rule_dir" not in conf:
+                self.report.not_included = [name for name in stock.rules if f">{name}<" not in conf]
         if self.settings.kind is InstallType.HYBRID:
             self._sub_agent()
+        manifest = {"version": __version__, "files": sorted(self.mine)}
+        self._write(self.layout.manifest, json.dumps(manifest).encode(), tree.CONFIGURATION_MODE)
         return self.report
 
     # parts
@@ -158,17 +180,17 @@ class Installer:
         if kind is not InstallType.AGENT:
             for name in stock.rules:
                 if (etc / "rules" / name).is_file() and name != layout.local_rules.name:
-                    self._replace(layout.rules_dir / name, (etc / "rules" / name).read_bytes())
+                    self._update(layout.rules_dir / name, (etc / "rules" / name).read_bytes())
             own = etc / "rules" / layout.local_rules.name
             self._keep(layout.local_rules, own.read_bytes() if own.is_file() else LOCAL_RULES.encode())
-            self._replace(layout.decoder_xml, (etc / "decoder.xml").read_bytes())
+            self._update(layout.decoder_xml, (etc / "decoder.xml").read_bytes())
             if (etc / "local_decoder.xml").is_file():
                 self._keep(layout.local_decoder_xml, (etc / "local_decoder.xml").read_bytes())
             for path in sorted((etc / "lists").glob("*")):
                 if path.is_file():
                     self._keep(layout.lists_dir / path.name, path.read_bytes())
         self._keep(layout.client_keys, b"")
-        self._replace(layout.internal_options, (etc / "internal_options.conf").read_bytes())
+        self._update(layout.internal_options, (etc / "internal_options.conf").read_bytes())
         self._keep(layout.local_internal_options, LOCAL_OPTIONS.encode())
         for path in _shared_files(self.source):
             self._replace(layout.shared_dir / path.name, path.read_bytes(), tree.SHARED_MODE, tree.MAIN_USER)
@@ -229,8 +251,17 @@ class Installer:
             return
         self._write(path, content, tree.CONFIGURATION_MODE)
 
+    def _update(self, path: Path, content: bytes) -> None:
+        """Replace it if it is ours; what stood there before us stays."""
+        name = str(path.relative_to(self.settings.home))
+        if path.exists() and self.report.upgraded and name not in self.mine:
+            self.report.kept.append(name)
+            return
+        self._replace(path, content)
+        self.mine.add(name)
+
     def _replace(self, path: Path, content: bytes, mode: int = tree.CONFIGURATION_MODE, owner: str = "root") -> None:
-        """Ours to update; what stood there, if it differs, is saved as `NAME~`."""
+        """What stood there, if it differs, is saved as `NAME~`."""
         if path.is_file() and path.read_bytes() != content:
             saved = path.with_name(path.name + "~")
             shutil.copy2(path, saved)

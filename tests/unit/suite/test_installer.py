@@ -93,6 +93,23 @@ def test_an_upgrade_keeps_what_is_yours_and_saves_what_it_replaces(tmp_path: Pat
     assert report.saved == ["rules/b_rules.xml~"]
 
 
+def test_a_home_of_the_c_program_keeps_its_rules_and_decoders(tmp_path: Path, source: Path) -> None:
+    home = tmp_path / "home"
+    theirs = ["etc/ossec.conf", "etc/decoder.xml", "rules/b_rules.xml", "rules/more_rules.xml", "bin/ossec-execd"]
+    for name in theirs:
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text("theirs: <include>b_rules.xml</include>")
+    (home / "var/start-script-lock").mkdir(parents=True)
+    for _ in range(2):  # the second time too
+        report = install(home, source)
+        assert report.upgraded
+        assert [(home / name).read_text()[:6] for name in theirs[:4]] == ["theirs"] * 4
+        assert "rules_config.xml" in report.not_included
+        assert "b_rules.xml" not in report.not_included
+    assert "ossec.execd" in (home / "bin/ossec-execd").read_text()
+    assert (home / "rules/rules_config.xml").exists()
+
+
 def test_an_interrupted_installation_is_simply_run_again(tmp_path: Path, source: Path) -> None:
     home = tmp_path / "home"
     decoder = (source / "etc/decoder.xml").read_text()
