@@ -17,8 +17,8 @@ import os
 import re
 import secrets
 import zlib
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
@@ -83,8 +83,7 @@ class BadChecksum(SealError):
     code = 1406
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """What a datagram held: the counters, not yet judged, and the text up to its first NUL."""
 
     counter: tuple[int, int]
@@ -97,7 +96,7 @@ def split_id(datagram: bytes) -> tuple[str | None, bytes]:
     if datagram[:1] != b"!":
         return None, datagram
     end = datagram.find(b"!", 1, 11)
-    if end < 2 or not datagram[1:end].isdigit():
+    if end < 1 or datagram[1:end].strip(b"0123456789"):
         raise BadFormat("a prefix that is no `!ID!`")
     return datagram[1:end].decode(), datagram[end + 1 :]
 
@@ -161,7 +160,11 @@ class Channel:
             raise BadFormat("no `:` behind the counter")
         text = inflated[HEADER:]
         end = text.find(b"\0")
-        counter = _leading_number(inflated[37:47]), _leading_number(inflated[48:])
+        number, local = inflated[37:47], inflated[48:52]
+        if number.isdigit() and local.isdigit() and inflated[52:53] == b":":
+            counter = int(number) & MAX_COUNTED, int(local)
+        else:
+            counter = _leading_number(number), _leading_number(inflated[48:])
         return Opened(counter, text if end < 0 else text[:end], method)
 
     def _decrypt_aes(self, body: bytes) -> bytes:

@@ -82,6 +82,7 @@ class RemotedService(Service):
         self.outbox = Outbox(self.layout.event_queue)
         self.pending: list[bytes] = []  # at most one turn's rest: nothing is read while it is not empty
         self.paused = False
+        self.delivery = Delivery.SENT  # what became of the last event
         self.reading: dict[int, Callable[[], None]] = {}
         self.datagram_sockets: list[socket.socket] = []
         self.streams: dict[int, Connection] = {}
@@ -159,7 +160,11 @@ class RemotedService(Service):
 
     # Ports
     def forward(self, event: bytes) -> None:
-        if self.pending or self.outbox.send(event + b"\0") is not Delivery.SENT:
+        if self.pending:
+            self.pending.append(event + b"\0")
+            return
+        self.delivery = self.outbox.send(event + b"\0")
+        if self.delivery is not Delivery.SENT:
             self.pending.append(event + b"\0")
 
     def send(self, datagram: bytes, peer: Peer) -> None:
@@ -320,19 +325,26 @@ class RemotedService(Service):
         self.paused = True
         for descriptor in self.reading:
             self.loop.forget_readable(descriptor)
-        self.loop.call_later(RETRY, self._resume)
+        self._wait_for_analysisd()
+
+    def _wait_for_analysisd(self) -> None:
+        if self.delivery is Delivery.FULL:
+            self.loop.on_writable(self.outbox.fileno(), self._resume)
+        else:
+            self.loop.call_later(RETRY, self._resume)
 
     def _resume(self) -> None:
+        self.loop.forget(self.outbox.fileno())
         self._flush()
         if self.pending:
-            self.loop.call_later(RETRY, self._resume)
+            self._wait_for_analysisd()
             return
         self.paused = False
         for descriptor, read in self.reading.items():
             self.loop.on_readable(descriptor, read)
 
     def _flush(self) -> None:
-        sent, _ = self.outbox.send_many(self.pending)
+        sent, self.delivery = self.outbox.send_many(self.pending)
         del self.pending[:sent]
 
     # files
