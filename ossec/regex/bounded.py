@@ -20,6 +20,15 @@ MAX_STEPS_PER_START = 3_000  # where the search cannot be made part of the match
 MAX_HEAP = 32 * 1024  # KiB of backtracking memory for one line
 
 
+def _reason(text: bytes) -> str:
+    """What is wrong with a pattern, with positions that count from its beginning."""
+    try:
+        pcre2.compile(text, jit=False)
+    except pcre2.PatternError as error:
+        return str(error)
+    return ""
+
+
 class BoundedPattern:
     """A compiled PCRE2 pattern, caseless, whose matches take bounded time; with `utf8` on valid UTF-8 only.
 
@@ -38,7 +47,7 @@ class BoundedPattern:
                 b"%b%b%b" % (head, limits % (MAX_HEAP, MAX_STEPS_PER_START), text), flags=pcre2.I, jit=False
             )
         except pcre2.PatternError as error:
-            raise ValueError(str(error)) from None
+            raise ValueError(_reason(head + text) or str(error)) from None
         self.groups: int = plain.groups
         try:
             self._pattern = pcre2.compile(

@@ -28,7 +28,7 @@ FOUND = "+OSRegex_Execute: {0}\n+OS_Regex       : {0}\n+OSMatch_Compile: {0}\n+O
 )
 def test_ossec_regex_answers_as_recorded(arguments: list[str], lines: str, status: int, output: str) -> None:
     done = CliRunner().invoke(regex.command, arguments, input=lines)
-    assert (done.exit_code, done.stdout) == (status, output)
+    assert (done.exit_code, done.stdout, done.stderr) == (status, output, "")
 
 
 def test_lines_come_back_byte_for_byte() -> None:
@@ -37,8 +37,8 @@ def test_lines_come_back_byte_for_byte() -> None:
 
 
 def test_a_refused_pattern_is_explained() -> None:
-    done = CliRunner().invoke(regex.command, ["a\\/b"], input="")
-    assert "unknown escape \\/" in done.stderr
+    done = CliRunner().invoke(regex.command, ["-j", "a\\/b"], input="")
+    assert "unknown escape \\/" in json.loads(done.stdout.splitlines()[0])["message"]
 
 
 def test_json_answers_for_every_engine() -> None:
