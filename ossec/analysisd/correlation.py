@@ -43,6 +43,9 @@ class Memory(Protocol):
     def remembered(self) -> Iterable[Event]:
         """What is kept, oldest first."""
 
+    def clear(self) -> None:
+        """Forget all events."""
+
 
 class _Window:
     """The events that one composite rule counts, apart for each value that it compares."""
@@ -108,6 +111,12 @@ class Windows:
     def remembered(self) -> Iterable[Event]:
         """What is kept, oldest first."""
         return [event for event, _ in self._memory]
+
+    def clear(self) -> None:
+        """Forget all events."""
+        self._memory.clear()
+        for window in self._windows.values():
+            window.tables.clear()
 
     def remember(self, event: Event) -> None:
         """Put an event into every window that counts it."""
@@ -202,6 +211,11 @@ class Marks:
     def remembered(self) -> Iterable[Event]:
         """What is kept, oldest first."""
         return list(self._memory)
+
+    def clear(self) -> None:
+        """Forget all events."""
+        for events in (self._memory, *self._sids.values(), *self._groups.values()):
+            events.clear()
 
     def remember(self, event: Event) -> None:
         """Append an event to the lists that its rule feeds."""

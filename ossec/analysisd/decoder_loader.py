@@ -407,8 +407,8 @@ class DecoderLoader:
         if decoder.prematch is not None:
             message, text = "only the first of a name may have a prematch", "Duplicated decoder with prematch"
             raise _Refused(f"decoder '{name}': {message}", line, _error(2102, f"{text}: '{name}'."), options, wrong)
-        if decoder.fts or any(child.fts for child in namesakes):
-            message, text = "decoders of one name have no fts", "Duplicated decoder with fts set"
+        if decoder.fts:
+            message, text = "only the first of a name may have fts", "Duplicated decoder with fts set"
             raise _Refused(f"decoder '{name}': {message}", line, _error(2103, f"{text}: '{name}'."), options, wrong)
         kinds = {None if child.regex is None else child.regex.kind == "pcre2" for child in (*namesakes, decoder)}
         if None in kinds or len(kinds) > 1:

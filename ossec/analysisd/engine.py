@@ -122,6 +122,14 @@ class Engine:
         self.memory.remember(event)
         return ALERT
 
+    def start_afresh(self) -> None:
+        """Forget every event, as if just started (rule tests judge each line so); files keep what they know."""
+        self.memory.clear()
+        self.first_seen.recent.clear()
+        self.accumulator = Accumulator()
+        self._silent_since.clear()
+        self.new_hour()
+
     def new_hour(self) -> None:
         """Forget how often each rule fired: the hour has changed."""
         for rule in self.rules:

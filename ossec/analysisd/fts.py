@@ -49,6 +49,10 @@ class SeenLines:
     def __len__(self) -> int:
         return len(self._lines)
 
+    def clear(self) -> None:
+        """Forget every line (a file keeps what it has)."""
+        self._lines.clear()
+
     def add(self, line: bytes) -> bool:
         """Note a line; whether it is new."""
         if line in self._lines:

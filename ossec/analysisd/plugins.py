@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ossec.analysisd.event import Event
 
 MAX_JSON_FIELDS = 512  # dynamic fields of one JSON log; the rest is left out
+SYMANTEC_ID = 9  # characters of the id, its key among them
 MAX_JSON_DEPTH = 32  # nesting that names are made of; deeper values are kept as JSON text
 
 _PF_ADDRESS = re.compile(rb"([0-9]+\.[0-9]+\.[0-9]+\.[0-9]+)\.(.*)", re.DOTALL)
@@ -53,8 +54,10 @@ def _split_port(text: bytes) -> tuple[bytes, bytes | None]:
 
 
 def decode_symantec_ws(event: Event) -> None:
-    """Symantec Web Security: a comma list of `key=value`, of each key the first."""
-    for piece in event.log.split(b","):
+    """Symantec Web Security: a comma list of `key=value`, of each key the first; the id is what begins at 2= or 3=."""
+    log = event.log
+    at = 0
+    for piece in log.split(b","):
         if piece.startswith(b"10=") and event.dstuser is None:
             event.dstuser = piece[3:]
         elif piece.startswith(b"11=") and event.srcip is None:
@@ -62,7 +65,8 @@ def decode_symantec_ws(event: Event) -> None:
         elif piece.startswith(b"60=") and event.url is None:
             event.url = piece[3:]
         elif piece.startswith((b"2=", b"3=")) and event.id is None:
-            event.id = piece[:9]
+            event.id = log[at : at + SYMANTEC_ID]
+        at += len(piece) + 1
 
 
 _SONICWALL = {
