@@ -133,6 +133,10 @@ class Layout:
     def ar_queue(self) -> Path:
         return self.alerts_queue_dir / "ar"
 
+    def response_spool(self, queue: str) -> Path:
+        """Responses that wait for the reader of `queue` (`execq`, `ar`), over a restart too."""
+        return self.alerts_queue_dir / f".{queue}-waiting"
+
     @property
     def execd_journal(self) -> Path:
         """Blocks in force, written down before they are made."""

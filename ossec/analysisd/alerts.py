@@ -163,7 +163,10 @@ class Renderer:
         if event.fields:
             _add_fields(body, event.fields)
         body["decoder_desc"] = self._decoder(event)
-        self._add_end(body, event, now)
+        agent, logfile = self._agent(event)
+        body |= agent
+        body["timestamp"] = self.stamp(now).decode("ascii")
+        body["logfile"] = logfile
         if event.id is not None:
             body["event_id"] = text(event.id)
         if context:
@@ -206,7 +209,10 @@ class Renderer:
             _add_fields(body, event.fields)
         body["decoder"] = self._decoder(event)
         body["full_log"] = text(event.full_log)
-        self._add_end(body, event, int(event.time))
+        agent, logfile = self._agent(event)
+        body["timestamp"] = self.stamp(int(event.time)).decode("ascii")
+        body |= agent
+        body["logfile"] = logfile
         if event.rule is None:
             return alert_json.format_line(body)
         return alert_json.format_line(body, self._rule_json(event, event.rule), last)
@@ -261,15 +267,12 @@ class Renderer:
             return {"fts": alert_json.FTS_DONE, **known[1]}
         return known[1]
 
-    def _add_end(self, body: dict[str, object], event: Event, now: int) -> None:
+    def _agent(self, event: Event) -> tuple[dict[str, object], str]:
+        """agent_name and agentip, and logfile."""
         agent = _AGENT.fullmatch(event.location) if event.agent else None
         if agent is None:
-            body["agent_name"] = text(event.hostname)
-        else:
-            body["agent_name"] = text(agent[1])
-            body["agentip"] = text(agent[2])
-        body["timestamp"] = self.stamp(now).decode("ascii")
-        body["logfile"] = text(event.location if agent is None else agent[3])
+            return {"agent_name": text(event.hostname)}, text(event.location)
+        return {"agent_name": text(agent[1]), "agentip": text(agent[2])}, text(agent[3])
 
 
 def _describe(decoder: Decoder) -> dict[str, object]:

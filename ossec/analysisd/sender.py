@@ -1,6 +1,8 @@
 """Hands responses to execd and remoted: in order, again when they come back, none dropped below a bound.
 
-What cannot be sent waits.  Every new response and a timer try again; `Outbox` finds a reader that was restarted.
+What cannot be sent waits, in memory and in a spool file (datagrams, each closed by its NUL), so that it outlives us too.
+Every new response and a timer try again; `Outbox` finds a reader that was restarted.  After a crash the spool may hold
+what was already sent: execd takes the same response twice for one.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from pathlib import Path
 
 from ossec.daemon import code, plain
 from ossec.daemon.loop import Loop, Timer
+from ossec.messages import execq
 from ossec.queues import Delivery, Outbox
 
 log = logging.getLogger("ossec.analysisd.responses")
@@ -23,8 +26,9 @@ CONNECT_RETRY = 2.0  # ... while nobody listens and nothing waits
 class ResponseQueue:
     """One of `queue/alerts/execq` and `queue/alerts/ar`.  `shown` is its name below home, `what` its function."""
 
-    def __init__(self, path: Path, shown: str, what: str, loop: Loop) -> None:
+    def __init__(self, path: Path, spool: Path, shown: str, what: str, loop: Loop) -> None:
         self._outbox = Outbox(path)
+        self._spool = spool
         self._shown = shown
         self._what = what
         self._loop = loop
@@ -33,6 +37,22 @@ class ResponseQueue:
         self._told = False
         self.sent = 0
         self.lost = 0
+
+    def recover(self) -> None:
+        """Take up what an earlier process could not hand over."""
+        try:
+            with self._spool.open("rb") as file:
+                kept = file.read(MAX_WAITING * (execq.MAX_SENT + 1))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            log.error("%s cannot be read: %s", self._spool, error.strerror)
+            return
+        self._waiting.extend(part + b"\0" for part in kept.split(b"\0")[:-1][:MAX_WAITING])
+        if self._waiting:
+            log.info("%d responses for '%s' had waited since before the start.", len(self._waiting), self._shown)
+            self._told = True
+            self.flush()
 
     def connect(self) -> None:
         """Say so when somebody listens; else ask again later, in silence."""
@@ -65,6 +85,7 @@ class ResponseQueue:
                 return
             waiting.popleft()
             self.sent += 1
+        self._forget_spool()
         if self._told:
             self._told = False
             log.info("Connected to '%s' (%s): all that waited is sent, %d lost.", self._shown, self._what, self.lost)
@@ -84,7 +105,18 @@ class ResponseQueue:
             self._waiting.popleft()
             self.lost += 1
         self._waiting.append(datagram)
+        try:
+            with self._spool.open("ab") as out:
+                out.write(datagram)
+        except OSError as error:
+            log.error("%s cannot be written, so what waits would not outlive a stop: %s", self._spool, error.strerror)
         self._retry_later()
+
+    def _forget_spool(self) -> None:
+        try:
+            self._spool.unlink(missing_ok=True)
+        except OSError as error:
+            log.error("%s cannot be removed: %s", self._spool, error.strerror)
 
     def _retry_later(self) -> None:
         if self._timer is None:
@@ -99,7 +131,7 @@ class ResponseQueue:
         if self._waiting:
             self.flush()
         if self._waiting:
-            log.error("%d responses for '%s' were never taken.", len(self._waiting), self._shown)
+            log.warning("%d responses for '%s' wait for the next start.", len(self._waiting), self._shown)
         if self._timer is not None:
             self._timer.cancel()
         self._outbox.close()

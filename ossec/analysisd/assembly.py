@@ -1,0 +1,248 @@
+"""An `Analysis` put together from a home and its configuration: for the daemon, for tests, for a replay.
+
+Everything that analysisd reads and writes besides its sockets is opened here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ossec.analysisd import responses
+from ossec.analysisd.alerts import Renderer
+from ossec.analysisd.decoder_loader import Source, load_decoders
+from ossec.analysisd.diagnostics import LoadError, Report
+from ossec.analysisd.engine import Engine, EngineOptions
+from ossec.analysisd.filedb import DatabaseStore, RootcheckDatabase, SyscheckDatabase
+from ossec.analysisd.hostinfo import Hostinfo
+from ossec.analysisd.maintenance import MaintenanceFiles
+from ossec.analysisd.outputs import OutputOptions, Outputs
+from ossec.analysisd.pipeline import Analysis, PipelineOptions
+from ossec.analysisd.responses import AllowList, Responder, Response
+from ossec.analysisd.rootcheck import Rootcheck
+from ossec.analysisd.rule_loader import LoadOptions, load_rules
+from ossec.analysisd.statistics import Learned, Limits, Statistics, learn
+from ossec.analysisd.stores import Stores
+from ossec.analysisd.syscheck import Syscheck
+from ossec.config.internal import InternalOptions
+from ossec.config.model import Configuration
+from ossec.errors import ConfigError
+from ossec.layout import Layout
+
+log = logging.getLogger("ossec.analysisd")
+
+MAX_STATS_FILE = 4096  # a file of stats/ holds one number
+MAX_SENDERS = 10_000  # forwarding servers whose file is known to exist
+
+_TYPE = re.compile(r"""^\s*TYPE=["']?([a-z]+)""", re.MULTILINE)
+
+
+class RulesError(ConfigError):
+    """Rules or decoders cannot be used.  `lines` are ready to print, OSSEC's first."""
+
+    def __init__(self, error: LoadError, report: Report) -> None:
+        super().__init__(error.message, error.path, error.line)
+        self.lines = report_lines(report)
+
+
+def report_lines(report: Report) -> list[str]:
+    """What loading had to say, as ossec.log shows it."""
+    notes = [f"{report.program}: {'ERROR' if note.fatal else 'WARN'}: {note}" for note in report.notes]
+    if report.dropped:
+        notes.append(f"{report.program}: WARN: {report.dropped} more are not shown.")
+    return [*report.lines, *notes]
+
+
+def own_name() -> bytes:
+    """This machine's host name, without domain."""
+    return os.fsencode(socket.gethostname().partition(".")[0])
+
+
+def home_type(layout: Layout) -> str:
+    """`server`, `agent` or `local`, as the installer wrote it; `server` where it did not."""
+    try:
+        found = _TYPE.search(layout.init_conf.read_text(errors="replace"))
+    except OSError:
+        found = None
+    return found[1] if found is not None and found[1] in ("server", "agent", "local") else "server"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a reload replaces."""
+
+    engine: Engine
+    responder: Responder
+    responses: list[Response]
+    syscheck: Syscheck
+    outputs: OutputOptions
+    options: PipelineOptions
+    warnings: list[str]  # lines about rules and decoders, ready to log
+
+
+class Assembly:
+    """One home, and what lasts over a reload."""
+
+    def __init__(self, layout: Layout, kind: str = "server", name: bytes | None = None) -> None:
+        """`kind` as `home_type`; `name` is this machine's (tests give one)."""
+        self.layout = layout
+        self.kind = kind
+        self.name = own_name() if name is None else name
+        self.maintenance = MaintenanceFiles(layout.syscheck_dir, layout.fim_maintenance_log)
+        self.syscheck_files = DatabaseStore(layout.syscheck_dir, SyscheckDatabase)
+        self.rootcheck_files = DatabaseStore(layout.rootcheck_dir, RootcheckDatabase)
+        self._senders: set[bytes] = set()
+
+    def load(self, configuration: Configuration, internal: InternalOptions, *, write: bool = True) -> Parts:
+        """Everything that the configuration decides; RulesError.  Opens the files of the engine, nothing else.
+
+        `write` False keeps what is new in memory (`-t`).
+        """
+        report = Report()
+        try:
+            engine = self._load_engine(configuration, internal, report, write)
+        except LoadError as error:
+            raise RulesError(error, report) from error
+        wanted = responses.from_configuration(configuration.responses)
+        responses.bind(engine.rules, wanted)
+        settings, levels = configuration.global_, configuration.alerts
+        allow = AllowList(settings.allow_addresses, settings.allow_hostnames)
+        return Parts(
+            engine=engine,
+            responder=Responder(allow, has_agents=self.kind != "local"),
+            responses=wanted,
+            syscheck=Syscheck(
+                self.syscheck_files.get,
+                self.maintenance,
+                ignore=tuple(os.fsencode(one.text) for one in configuration.syscheck.ignore),
+                auto_ignore=configuration.syscheck.auto_ignore,
+                alert_new_files=configuration.syscheck.alert_new_files,
+            ),
+            outputs=OutputOptions(
+                alerts_json=settings.jsonout_output,
+                archives=settings.logall,
+                archives_json=settings.logall_json,
+                firewall=bool(internal.get("analysisd.log_fw")),
+                custom=os.fsencode(settings.custom_alert_output) if settings.custom_alert_output else None,
+            ),
+            options=PipelineOptions(
+                own_name=self.name,
+                log_firewall=bool(internal.get("analysisd.log_fw")),
+                repeat_filter=internal.get("analysisd.repeat_filter"),
+                stats_level=settings.stats,
+                stats_log=settings.stats >= levels.log_alert_level,
+                stats_mail=settings.stats >= levels.email_alert_level,
+            ),
+            warnings=report_lines(report),
+        )
+
+    def _load_engine(
+        self, configuration: Configuration, internal: InternalOptions, report: Report, write: bool
+    ) -> Engine:
+        layout, rules = self.layout, configuration.rules
+        if rules.decoders:
+            sources = [Source(one.path, one.name) for one in rules.decoders]
+        else:
+            sources = [Source(layout.decoder_xml, "etc/decoder.xml")]
+            if layout.local_decoder_xml.is_file():
+                sources.append(Source(layout.local_decoder_xml, "etc/local_decoder.xml"))
+        decoders = load_decoders(sources, report, internal.get("analysisd.decoder_order_size"))
+        lists = frozenset(one.name for one in rules.lists)
+        matched_max = internal.get("analysisd.sid_prev_matched_max")
+        loaded = load_rules(
+            [Source(one.path, one.name) for one in rules.includes],
+            report,
+            decoders.keys(),
+            LoadOptions(
+                default_timeframe=internal.get("analysisd.default_timeframe"),
+                log_alert_level=configuration.alerts.log_alert_level,
+                email_alert_level=configuration.alerts.email_alert_level,
+                lists=lists,
+                sid_prev_matched_max=matched_max,
+            ),
+        )
+        compat = bool(internal.get("analysisd.ossec_compat"))
+        return Engine(
+            decoders,
+            loaded,
+            EngineOptions(
+                own_name=self.name,
+                compat=compat,
+                memory_size=configuration.global_.memory_size,
+                sid_prev_matched_max=matched_max,
+                fts_list_size=internal.get("analysisd.fts_list_size"),
+                fts_min_size_for_str=internal.get("analysisd.fts_min_size_for_str"),
+            ),
+            Stores.in_home(layout, lists, write=write, compat=compat),
+        )
+
+    def build(self, parts: Parts, internal: InternalOptions, next_number: Callable[[], int], now: int) -> Analysis:
+        """The whole, with today's files open; OSError where one cannot be made."""
+        layout = self.layout
+        limits = Limits(*(internal.get(f"analysisd.stats_{name}") for name in ("maxdiff", "mindiff", "percent_diff")))
+        level = parts.options.stats_level
+        statistics = Statistics(read_learned(layout.stats_dir), limits, now, enabled=level > 0)
+        outputs = Outputs(layout, parts.outputs, Renderer())
+        outputs.open(statistics.hour)
+        return Analysis(
+            engine=parts.engine,
+            outputs=outputs,
+            responder=parts.responder,
+            syscheck=parts.syscheck,
+            rootcheck=Rootcheck(self.rootcheck_files.get),
+            hostinfo=Hostinfo(layout.hostinfo_queue),
+            statistics=statistics,
+            options=parts.options,
+            next_number=next_number,
+            write_statistics=lambda files: write_statistics(layout.stats_dir, files),
+            note_sender=self._note_sender,
+        )
+
+    def _note_sender(self, host: bytes, sender: bytes) -> None:
+        """Tell agent_control of a server that forwards its alerts."""
+        name = (host + b"->" + sender).replace(b"/", b"_")
+        if name in self._senders or len(self._senders) >= MAX_SENDERS or len(name) > 255:
+            return
+        self._senders.add(name)
+        try:
+            self.layout.agent_info_dir.mkdir(exist_ok=True)
+            (self.layout.agent_info_dir / os.fsdecode(name)).write_bytes(b"Remote Syslog\n")
+        except OSError as error:
+            log.error("The sender %r cannot be noted: %s", sender, error)
+
+    def close(self) -> None:
+        self.syscheck_files.close()
+        self.rootcheck_files.close()
+
+
+def read_learned(directory: Path) -> Learned:
+    """What the files of stats/ say; those that cannot be read say nothing."""
+    files: dict[tuple[str, ...], str] = {}
+    for pattern in ("hourly-average/*", "weekly-average/*/*"):
+        for path in directory.glob(pattern):
+            try:
+                with path.open("rb") as file:
+                    files[path.relative_to(directory).parts] = file.read(MAX_STATS_FILE).decode("ascii", "replace")
+            except OSError as error:
+                log.warning("%s cannot be read: %s", path, error.strerror)
+    return learn(files)
+
+
+def write_statistics(directory: Path, files: dict[tuple[str, ...], str]) -> None:
+    """Append to totals, replace averages; a disk that refuses is told."""
+    for parts, text in files.items():
+        path = directory.joinpath(*parts)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if parts[0] == "totals":
+                with path.open("a") as out:
+                    out.write(text)
+            else:
+                path.write_text(text)
+        except OSError as error:
+            log.error("%s cannot be written: %s", path, error.strerror)
