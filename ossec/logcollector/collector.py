@@ -104,6 +104,7 @@ class Collector:
         self.passes = 0
         self._late: list[Tracked] = []
         self.names_changed = True  # the saved table of positions must be written whole
+        self.handles_changed = True  # what the shell waits for must be looked at again
 
     @staticmethod
     def _factory(source: Source) -> Factory | None:
@@ -205,6 +206,7 @@ class Collector:
         head = self.disk.read(handle, 0, MARK_LENGTH) if tracked.regular else b""
         start = (seen.size if offset is None else offset) if tracked.regular else 0
         tracked.handle = handle
+        self.handles_changed = True
         tracked.absent = 0
         tracked.follower.seekable = tracked.regular
         tracked.follower.opened(seen, head, start)
@@ -238,7 +240,7 @@ class Collector:
             yield Batch([self._mark()])
 
     def serve(self, now: float, paths: Iterable[bytes]) -> Steps:
-        """Read files between two passes; names that nothing follows are looked up as new matches of globs."""
+        """Read files between two passes; names that nothing follows may be new matches of globs."""
         self.now = now
         wanted = set(paths)
         unknown = wanted.copy()
@@ -246,14 +248,13 @@ class Collector:
             for path in wanted & entry.tracked.keys():
                 unknown.discard(path)
                 yield from self._visit(entry.tracked[path])
-        if unknown and any(entry.source.is_glob for entry in self.entries):
-            for entry in self.entries:
-                if entry.factory is None or not entry.source.is_glob:
-                    continue
-                before = set(entry.tracked)
-                yield from self._expand(entry)
-                for path in entry.tracked.keys() - before:
-                    yield from self._visit(entry.tracked[path])
+        for path in sorted(unknown):
+            entry_of = next((entry for entry in self.entries if self._would_find(entry, path)), None)
+            if entry_of is not None:
+                yield from self._follow_new(entry_of, path)
+                entry_of.tracked = dict(sorted(entry_of.tracked.items()))
+                if path in entry_of.tracked:
+                    yield from self._visit(entry_of.tracked[path])
         for late in self._late:
             if late.follower.path in wanted:
                 yield from self._drain(late)
@@ -279,6 +280,10 @@ class Collector:
     def stream(self, tracked: Tracked, data: bytes) -> Batch:
         """Bytes from a FIFO."""
         return Batch(tracked.follower.take_stream(data))
+
+    def reopen(self, tracked: Tracked) -> None:
+        """A FIFO whose writers have gone: the next pass opens it again."""
+        self._close(tracked)
 
     def all_tracked(self) -> Iterator[Tracked]:
         for entry in self.entries:
@@ -419,6 +424,7 @@ class Collector:
         if tracked.handle is not None:
             self.disk.close(tracked.handle)
             tracked.handle = None
+            self.handles_changed = True
         tracked.follower.closed()
 
     # names that change
@@ -435,6 +441,17 @@ class Collector:
                 log.warning("'%s' matches %d files; %d are followed.", _shown(pattern), len(paths), MAX_FILES)
             paths = paths[:MAX_FILES]
         return paths
+
+    @staticmethod
+    def _would_find(entry: Entry, path: bytes) -> bool:
+        source = entry.source
+        return (
+            entry.factory is not None
+            and source.is_glob
+            and source.matches(path)
+            and len(entry.tracked) < MAX_FILES
+            and (not path.endswith(COMPRESSED) or source.location.endswith(COMPRESSED))
+        )
 
     def _expand(self, entry: Entry) -> Steps:
         """New matches of a glob, a new date: followed from the beginning.  Names that vanished are let go."""

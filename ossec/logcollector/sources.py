@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import time
 from dataclasses import dataclass
 
@@ -36,3 +37,11 @@ class Source:
         """The location with its strftime parts filled in (local time)."""
         text = self.location.decode("utf-8", "surrogateescape")
         return time.strftime(text.replace("\0", ""), now).encode("utf-8", "surrogateescape")
+
+    def matches(self, path: bytes) -> bool:
+        """Whether the glob would find this path: part by part, leading dots only if written."""
+        wanted, given = self.location.split(b"/"), path.split(b"/")
+        return len(wanted) == len(given) and all(
+            fnmatch.fnmatchcase(name, pattern) and (not name.startswith(b".") or pattern.startswith(b"."))
+            for pattern, name in zip(wanted, given, strict=True)
+        )
