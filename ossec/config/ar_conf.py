@@ -74,8 +74,11 @@ def write(layout: Layout, configuration: Configuration) -> bool:
     """Write the file of a valid configuration if its content, mode or group is not what it should be; whether it did.
 
     Atomic: a reader sees the old or the new file.  0440, and of group ossec where we are root and the group exists.
-    To be called on a server or local home only, before root is dropped.  OSError when the folder cannot be written.
+    Never on an agent, which gets it from its server.  To be called before root is dropped.  OSError when the folder
+    cannot be written.
     """
+    if configuration.kind == "agent":
+        return False
     path = layout.ar_conf
     wanted = content(configuration.responses)
     group = _group()

@@ -8,7 +8,7 @@ is told in OSSEC's words and all in ours.  execd and monitord take a few values 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def load(
 ) -> Configuration:
     """What a daemon works by.
 
-    `path`: what `-c` gives instead of etc/ossec.conf.  `kind`: server, agent or local.  Sections that `program` does
+    `path`: what `-c` gives instead of etc/ossec.conf.  `kind`: server, local or agent.  Sections that `program` does
     not read hold their defaults.  ConfigurationError when it must refuse; else `.warnings` holds the lines to log.
     """
     reading = read(layout, path, program, kind, machine=machine)
@@ -99,7 +99,7 @@ def refuse_file(reading: Reading, error: DialectError) -> None:
     """A file that cannot be read as XML."""
     refusal = Refusal(error.reason, f"({error.code}): {error.upstream}")
     closing = SILENT if reading.program in BY_PATH else IN_FILE
-    reading.problems.refuse(refusal, Place(error.path or reading.problems.path or "", error.line), closing)  # type: ignore[arg-type]
+    reading.problems.refuse(refusal, Place(reading.problems.path, error.line), closing)
 
 
 def read_roots(reading: Reading, roots: Iterable[Node], root_name: str) -> bool:
@@ -125,8 +125,8 @@ def read_roots(reading: Reading, roots: Iterable[Node], root_name: str) -> bool:
     return True
 
 
-def read_child(reading: Reading, node: Node) -> None:
-    """One section: its name is checked always, the rest if the program reads it."""
+def read_child(reading: Reading, node: Node, wanted: Container[str] | None = None) -> None:
+    """One section: its name is checked always, the rest if the program reads it (and it is `wanted`)."""
     section = SECTIONS.get(node.name)
     if section is None:
         refusal = Refusal(
@@ -136,7 +136,7 @@ def read_child(reading: Reading, node: Node) -> None:
         reading.problems.refuse(refusal, place_of(node), IN_SECTION)
     elif not node.children:
         reading.warn(f"<{node.name}> is empty", node)
-    elif reading.program is None or reading.program in section.readers:
+    elif (reading.program is None or reading.program in section.readers) and (wanted is None or node.name in wanted):
         read_section(section, node, reading)
 
 
@@ -296,7 +296,8 @@ def build(reading: Reading) -> Configuration:
     shared = reading.gathered("remote")
     reading.gathered("reports").clear()
     return Configuration(
-        path=reading.problems.path,  # type: ignore[arg-type]
+        path=reading.problems.path,
+        kind=reading.kind,
         global_=_global(reading),
         alerts=Alerts(**reading.gathered("alerts"), place=_place(reading, "alerts")),
         rules=Rules(

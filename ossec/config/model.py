@@ -7,7 +7,7 @@ holds several times (`email_to`, `ignore`) is a tuple in file order; a scalar gi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum, Flag
+from enum import Flag
 from pathlib import Path
 from typing import NamedTuple
 
@@ -375,14 +375,6 @@ class ExecPolicy:
     repeated_offenders: tuple[int, ...] = ()  # minutes: the first repetition, the second, ...
 
 
-class Kind(Enum):
-    """What this installation is."""
-
-    SERVER = "server"
-    AGENT = "agent"
-    LOCAL = "local"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
     """All of ossec.conf (on an agent with agent.conf added where asked for).
@@ -392,6 +384,7 @@ class Configuration:
     """
 
     path: Path | str = ""
+    kind: str = "server"  # server, local or agent: what this home is
     global_: Global = Global()
     alerts: Alerts = Alerts()
     rules: Rules = Rules()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 
 from ossec.config.model import Place
 from ossec.errors import ConfigError
@@ -59,11 +60,15 @@ class Problem:
 
 
 class Problems:
-    """Collects while one program's configuration is read."""
+    """Collects while one program's configuration is read.
 
-    def __init__(self, program: str, path: object) -> None:
+    `shared`: the file is agent.conf, at whose mistakes OSSEC says 1202 once less and goes on.
+    """
+
+    def __init__(self, program: str, path: Path, *, shared: bool = False) -> None:
         self.program = program
         self.path = path
+        self.shared = shared
         self.upstream: list[str] = []  # OSSEC's lines up to and with the error that it dies of
         self.found: list[Problem] = []
         self.failed = False
@@ -82,6 +87,8 @@ class Problems:
         """Something that OSSEC dies of; `closing` is how often it says 1202, `reader` who says it last."""
         for text in refusal.upstream:
             self.say(text)
+        if self.shared:
+            closing, reader = max(closing - 1, SILENT), None
         if closing:
             refused = f"(1202): ERROR: Configuration error at '{self.path}'. Exiting."
             if closing == IN_SECTION:
@@ -100,7 +107,11 @@ class Problems:
 
     def lines(self) -> list[str]:
         """Everything, ready to print."""
-        lines = self.upstream + [problem.line(self.program) for problem in self.found]
+        return self.upstream + self.own_lines()
+
+    def own_lines(self) -> list[str]:
+        """What is told in our words."""
+        lines = [problem.line(self.program) for problem in self.found]
         if self.dropped:
             lines.append(f"{self.program}: WARN: {self.path}: {self.dropped} more mistakes are not shown")
         return lines

@@ -61,8 +61,7 @@ class Reading:
     items: dict[str, list[Any]] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     broken_commands: set[str] = field(default_factory=set)
-    from_manager: bool = False  # agent.conf: written by others
-    remote_commands: bool = True
+    remote_commands: bool = True  # False: what is read was written by others, who may not run commands here
 
     def is_for(self, *programs: str) -> bool:
         """Whether one of these programs reads."""

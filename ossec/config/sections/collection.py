@@ -83,13 +83,12 @@ def _localfile_end(reading: Reading, values: dict[str, Any], node: Node) -> None
     location, command = values.get("location"), values.get("command")
     if location is None and command is None:
         raise Refusal("<localfile> lacks <location>", "(1902): ERROR: Missing 'location' element.")
+    if command is not None and not reading.remote_commands:
+        raise Refusal(
+            "commands of agent.conf are not run here: set logcollector.remote_commands=1 to allow them",
+            ": Remote commands are not accepted from the manager. Ignoring it on the agent.conf",
+        )
     if log_format in COMMAND_FORMATS:
-        if reading.from_manager and not reading.remote_commands:
-            refusal = Refusal(
-                "commands of agent.conf are not run here: set logcollector.remote_commands=1 to allow them",
-                ": Remote commands are not accepted from the manager. Ignoring it on the agent.conf",
-            )
-            raise refusal
         if command is None:
             reading.problems.say(": ERROR: Missing 'command' argument. This option will be ignored.")
             reading.warn(f"<localfile> of format {log_format} lacks <command> and is ignored", node)

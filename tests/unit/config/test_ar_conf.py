@@ -76,6 +76,12 @@ def test_a_folder_that_cannot_be_written_is_an_os_error(layout: Layout) -> None:
     assert layout.ar_conf.read_bytes() == STALE
 
 
+def test_an_agent_never_writes_it(layout: Layout) -> None:
+    layout.ossec_conf.write_text("<ossec_config/>", encoding="utf-8")
+    assert not ar_conf.write(layout, load(layout, kind="agent"))
+    assert layout.ar_conf.read_bytes() == STALE
+
+
 def test_a_line_end_in_a_name_makes_no_second_line() -> None:
     command = Command(name="a\nevil0 - evil.sh", executable="a.sh\nx")
     data = ar_conf.content([ActiveResponse(command=command, location=Target.LOCAL)])
