@@ -26,8 +26,9 @@ CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "ignore_unknow
 def command(patterns: tuple[str, ...], as_json: bool) -> None:
     """Read lines from standard input and print those that PATTERN finds, once as a regex and once as a match.
 
-    With -j a refused pattern is explained and every line is answered, by the engines regex (OS_Regex), match (OS_Match) and pcre2: whether it matched,
-    the byte after the match and what its groups captured.  Put -- before a pattern that begins with -j or -h.
+    With -j a refused pattern is explained and every line is answered, by the engines regex (OS_Regex), match (OS_Match)
+    and pcre2: whether it matched, the byte after the match and what its groups captured.  Put -- before a pattern that
+    begins with -j or -h.
     """
     if len(patterns) != 1:
         click.echo(USAGE, nl=False)
