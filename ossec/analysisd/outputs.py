@@ -218,10 +218,13 @@ class Outputs:
         if self.alerts_json is not None:
             self.alerts_json.write(renderer.json(event, number))
 
-    def archive(self, event: Event) -> None:
-        """To archives.log and archives.json."""
+    def archive_text(self, event: Event) -> None:
+        """To archives.log."""
         if self.archives is not None:
             self.archives.write(self.renderer.archive_text(event))
+
+    def archive_json(self, event: Event) -> None:
+        """To archives.json."""
         if self.archives_json is not None:
             self.archives_json.write(self.renderer.archive_json(event))
 

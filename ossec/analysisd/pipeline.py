@@ -212,12 +212,12 @@ class Analysis:
 
     def _archive(self, event: Event) -> None:
         outputs = self.outputs
-        if outputs.archives is None and outputs.archives_json is None:
-            return
-        location = event.location
-        if location == KEEPALIVE or location.endswith(KEEPALIVE_OF_AGENT):
-            return
-        outputs.archive(event)
+        if outputs.archives is not None:
+            location = event.location
+            if location != KEEPALIVE and not location.endswith(KEEPALIVE_OF_AGENT):
+                outputs.archive_text(event)
+        if outputs.archives_json is not None:
+            outputs.archive_json(event)  # OSSEC's have keep-alives in this one
 
     # what comes between decoding and rules
     def _repeats(self, event: Event) -> bool:

@@ -1,6 +1,6 @@
 """Hands responses to execd and remoted: in order, again when they come back, none dropped below a bound.
 
-What cannot be sent waits, in memory and in a spool file (datagrams, each closed by its NUL), so that it outlives us too.
+What cannot be sent waits, in memory and in a spool file (datagrams, each closed by its NUL), so that it outlives us.
 Every new response and a timer try again; `Outbox` finds a reader that was restarted.  After a crash the spool may hold
 what was already sent: execd takes the same response twice for one.
 """
@@ -102,8 +102,8 @@ class ResponseQueue:
             log.error("Queue '%s' not accessible: '%s'.", self._shown, text, extra=code(1210))
             log.error("Responses for it wait, up to %d.", MAX_WAITING, extra=plain)
         if len(self._waiting) >= MAX_WAITING:
-            self._waiting.popleft()
             self.lost += 1
+            return
         self._waiting.append(datagram)
         try:
             with self._spool.open("ab") as out:

@@ -14,7 +14,6 @@ from ossec.analysisd.pipeline import Analysis
 from ossec.config import load
 from ossec.config.internal import InternalOptions
 from ossec.daemon.log import LineFormatter
-from ossec.layout import Layout
 from ossec.messages import alert_json
 from tests.support import make_bare_home
 
@@ -104,7 +103,7 @@ class Daemon:
             "archives.log": self.layout.archives_dir / "archives.log",
             "firewall.log": self.layout.firewall_dir / "firewall.log",
         }
-        offsets = {name: (0, 0) for name in files}
+        offsets = dict.fromkeys(files, (0, 0))
         lines = Lines()
         logger = logging.getLogger("ossec")
         logger.addHandler(lines)
