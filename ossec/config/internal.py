@@ -156,6 +156,11 @@ class InvalidOption(ConfigError):
             f"{program}(2302): ERROR: Invalid definition for {option.name}: '{value}'.",
             f"{program}: ERROR: {self}",
         )
+        self.option = option
+
+    def concerns(self, program: str) -> bool:
+        """Whether a program reads this option, and so stops."""
+        return self.option.name.partition(".")[0] in SECTIONS.get(program, ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 from ossec.config import addresses, dialect
 from ossec.config.dialect import DialectError, Node
+from ossec.config.internal import InternalOptions, InvalidOption
 from ossec.config.model import (
     Alerts,
     Client,
@@ -64,10 +65,25 @@ def check(
     kind: str = "server",
     *,
     machine: Machine | None = None,
+    options: InternalOptions | None = None,
 ) -> tuple[list[str], int]:
-    """What `-t` prints, OSSEC's lines first, and its exit status."""
+    """What `-t` prints, OSSEC's lines first, and its exit status.
+
+    With `options` the mistakes in the internal options are told too; a bad value of one that `program` reads refuses.
+    """
     problems = read(layout, path, program, kind, machine=machine).problems
-    return problems.lines(), int(problems.failed)
+    if options is None:
+        return problems.lines(), int(problems.failed)
+    upstream: list[str] = []
+    ours: list[str] = []
+    for error in options.check():
+        if isinstance(error, InvalidOption) and error.concerns(program):
+            upstream = upstream or [error.lines[0]]
+            ours.append(error.lines[1])
+        else:
+            ours.append(f"{problems.program}: WARN: {error}")
+    failed = bool(upstream) or problems.failed
+    return (upstream or problems.upstream) + ours + problems.own_lines(), int(failed)
 
 
 def read(

@@ -8,9 +8,10 @@ program.
 from __future__ import annotations
 
 import glob
+import os
 import re
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ class Machine:
 
     resolves: Callable[[str], bool] = resolves
     globs: Callable[[str], bool] = globs
-    exists: Callable[[Path], bool] = Path.exists
+    exists: Callable[[Path], bool] = os.path.exists  # (Path.exists raises for some names that cannot be)
 
 
 @dataclass(slots=True)
@@ -228,6 +229,12 @@ def is_number(value: str) -> bool:
     return not value or (value.isascii() and value.isdigit())
 
 
+def natural(value: str) -> int:
+    """Digits as a number, nothing as 0; beyond 18 digits only that it is large counts."""
+    digits = value.lstrip("0")
+    return int(digits or "0") if len(digits) <= 18 else 10**18
+
+
 def wrapped(number: int) -> int:
     """A number as OSSEC's 32 bits hold it."""
     return (number + 2**31) % 2**32 - 2**31
@@ -240,7 +247,7 @@ def leading_integer(value: str) -> int:
 
 
 def number(reading: Reading, node: Node) -> int:
-    """Digits; nothing counts as 0."""
+    """Digits; nothing counts as 0.  (2**32 divides 10**40, so the last 40 digits wrap as all would.)"""
     if not is_number(node.text):
         raise bad_value(node, "a number")
     return wrapped(int(node.text[-40:] or "0"))
@@ -258,9 +265,9 @@ def between(low: int, high: int) -> Parse:
     """A number of a range."""
 
     def parse(reading: Reading, node: Node) -> int:
-        if not is_number(node.text) or not low <= int(node.text[-40:] or "0") <= high:
+        if not is_number(node.text) or not low <= natural(node.text) <= high:
             raise bad_value(node, f"a number from {low} to {high}")
-        return int(node.text)
+        return natural(node.text)
 
     return parse
 
@@ -269,7 +276,7 @@ def port(reading: Reading, node: Node) -> int:
     """1 to 65535, with OSSEC's odd line for the others."""
     if not is_number(node.text):
         raise bad_value(node, "a port, 1 to 65535")
-    value = int(node.text[-40:] or "0")
+    value = natural(node.text)
     if not 1 <= value <= 65535:
         raise Refusal(
             f"<{node.name}> wants a port, 1 to 65535, got '{node.text}'",
@@ -295,25 +302,18 @@ def present(reading: Reading, node: Node) -> bool:
     return True
 
 
-def id_list(value: str) -> tuple[int, ...]:
-    """Rule ids: blanks before one and doubled commas are skipped, what follows its digits up to a comma does not count.
-
-    Any other character where an id should begin ends the list.
-    """
-    return tuple(int(found[1]) for found in _ids(value))
-
-
-def _ids(value: str) -> Iterable[re.Match[str]]:
-    position = 0
-    pattern = re.compile(r"[ ,]*([0-9]{1,9})[^,]*")
-    while match := pattern.match(value, position):
-        yield match
-        position = match.end()
+_ID = re.compile(r"[ ,]*([0-9]{1,9})[^,]*")
 
 
 def rule_ids(reading: Reading, node: Node) -> tuple[int, ...]:
-    """A list of rule ids; a remainder that is none draws a warning."""
-    matches = list(_ids(node.text))
+    """A list of rule ids; what is odd about it draws a warning.
+
+    Blanks before an id and doubled commas are skipped, what follows its digits up to a comma does not count; any other
+    character where an id should begin ends the list.
+    """
+    matches: list[re.Match[str]] = []
+    while match := _ID.match(node.text, matches[-1].end() if matches else 0):
+        matches.append(match)
     rest = node.text[matches[-1].end() :] if matches else node.text
     odd = [match[0].strip(" ,") for match in matches if not match[0].strip(" ,").isdigit()]
     if rest.strip(" ,"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from ossec.config.schema import (
     ignored,
     is_number,
     leading_integer,
+    natural,
     number,
     place_of,
     port,
@@ -192,7 +194,7 @@ def _directory(kind: str) -> Any:
             ) from None
         folder = reading.layout.under(node.text)
         names = sorted(_names(folder), key=lambda name: name.encode("utf-8", "surrogateescape"))
-        if not names and not folder.is_dir():
+        if not names and not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for some names that cannot be
             reading.warn(f"there is no directory '{node.text}'", node)
         files = [RuleFile(f"{node.text}/{name}", folder / name, place_of(node)) for name in names]
         return [file for file in files if wanted.test(file.name.encode("utf-8", "surrogateescape"))]
@@ -330,9 +332,9 @@ def _location(reading: Reading, node: Node) -> Target:
 
 
 def _level(reading: Reading, node: Node) -> int:
-    if not is_number(node.text) or int(node.text[-9:] or "0") > MAX_RESPONSE_LEVEL:
+    if not is_number(node.text) or natural(node.text) > MAX_RESPONSE_LEVEL:
         raise bad_value(node, f"a level, 0 to {MAX_RESPONSE_LEVEL}")
-    return int(node.text or "0")
+    return natural(node.text)
 
 
 def _timeout(reading: Reading, node: Node) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ossec.config import ConfigurationError, check, load
+from ossec.config.internal import InternalOptions
 from ossec.config.model import Check, Configuration, Exclusion, ReportFilter, Server
 from ossec.config.schema import Machine
 from ossec.layout import Layout
@@ -288,6 +289,47 @@ def offenders(value: str) -> str:
 def test_what_execd_takes(sections: str, disabled: bool, minutes: tuple[int, ...], layout: Layout) -> None:
     policy = read(layout, f"<ossec_config>{sections}</ossec_config>", "ossec-execd").exec_policy
     assert (policy.disabled, policy.repeated_offenders) == (disabled, minutes)
+
+
+def test_a_check_tells_the_mistakes_in_the_internal_options(layout: Layout) -> None:
+    layout.ossec_conf.write_text("<ossec_config><nosuch><a/></nosuch></ossec_config>", encoding="utf-8")
+    layout.internal_options.write_text("analysisd.debug=3\nmaild.geoip=7\nanalysisd.debg=1\n", encoding="utf-8")
+    path, name = layout.internal_options, "ossec-analysisd"
+    options = InternalOptions.load(layout, name, quiet=True)
+    wants = "wants a number from 0 to"
+    assert check(layout, None, name, options=options) == (
+        [
+            f"{name}(2302): ERROR: Invalid definition for analysisd.debug: '3'.",
+            f"{name}: ERROR: {path}:1: analysisd.debug {wants} 2, got '3'",
+            f"{name}: WARN: {path}:2: maild.geoip {wants} 1, got '7'",
+            f"{name}: WARN: {path}:3: no option is called 'analysisd.debg'; did you mean analysisd.debug?",
+            f"{name}: ERROR: {layout.ossec_conf}:1: there is no section 'nosuch'",
+        ],
+        1,
+    )
+    lines, status = check(layout, None, "ossec-logcollector", options=options)
+    assert lines[0] == "ossec-logcollector(1230): ERROR: Invalid element in the configuration: 'nosuch'."
+    assert status == 1
+
+
+@pytest.mark.parametrize("digits", ["1" + "0" * 5000 + "5", "9" * 8000, "0" * 8000])
+@pytest.mark.parametrize(
+    ("section", "program"),
+    [
+        ("<global><memory_size>N</memory_size><stats>N</stats></global>", "ossec-analysisd"),
+        ("<global><email_maxperhour>N</email_maxperhour></global>", "ossec-maild"),
+        ("<remote><connection>syslog</connection><port>N</port></remote>", "ossec-remoted"),
+        (
+            "<active-response><level>N</level><timeout>N</timeout><rules_id>N</rules_id></active-response>",
+            "ossec-analysisd",
+        ),
+    ],
+)
+def test_endless_digits_are_a_number_or_refused(digits: str, section: str, program: str, layout: Layout) -> None:
+    layout.ossec_conf.write_text(f"<ossec_config>{section.replace('N', digits)}</ossec_config>", encoding="utf-8")
+    lines, status = check(layout, None, program, machine=MACHINE)
+    assert status == (0 if "<global><memory" in section else 1)
+    assert lines
 
 
 def test_a_password_is_shown_nowhere(layout: Layout) -> None:
