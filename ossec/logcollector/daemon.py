@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -125,6 +126,12 @@ class Logcollector(Service):
         return Collector(sources, self.disk, host=os.fsencode(socket.gethostname()))
 
     # life
+    def prepare(self) -> None:
+        """Thousands of files may be open at once: take as many descriptors as we may."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
     def open(self) -> None:
         os.chdir("/")
         self.inputs = Inputs(self.loop)
