@@ -113,11 +113,12 @@ class _Block:
 class _Lane:
     """All that concerns one key."""
 
-    __slots__ = ("block", "once", "queued", "running")
+    __slots__ = ("block", "counted", "once", "queued", "running")
 
     def __init__(self) -> None:
         self.running: Run | None = None
         self.queued = False  # waits for one of the script's MAX_PARALLEL places
+        self.counted = False  # in `waiting` for that; calls in `once` are counted one by one
         self.once: deque[Run] = deque()  # calls that are not undone
         self.block: _Block | None = None
 
@@ -186,7 +187,7 @@ class Policy:
     def resume(self, state: State, same_boot: bool, busy: Mapping[int, int], now: float) -> list[Effect]:
         """Take over what the journal says.  `busy`: blocks whose scripts of the last life still run, with a number to
         give to `finished` when they have ended."""
-        self._last_block = state.last_id
+        self._last_block = max(state.last_id, int(now * 1000))  # no number comes twice, also after a short journal
         self._last_run = max(busy.values(), default=0)
         for offender in state.offenders.values():
             self._offenders[offender.key] = offender.count
@@ -538,8 +539,9 @@ class Policy:
         if self._places.get(key.script, 0) < MAX_PARALLEL:
             return True
         lane.queued = True
+        lane.counted = not lane.once
+        self.waiting += lane.counted
         self._queues.setdefault(key.script, deque()).append(key)
-        self.waiting += 1
         return False
 
     def _fill(self, script: bytes, now: float) -> None:
@@ -549,7 +551,7 @@ class Policy:
             key = queue.popleft()
             lane = self._lanes[key]
             lane.queued = False
-            self.waiting -= 1
+            self.waiting -= lane.counted
             self._advance(key, now)
         if not queue:
             self._queues.pop(script, None)
@@ -592,10 +594,8 @@ class Policy:
                 self._succeeded(run, block, now)
             return
         if block is None:
-            if not outcome.errno:
-                self._say(logging.ERROR, f"{_call(run)}: {reason}")
-            else:
-                self._tell(run, f"{_call(run)} failed: {reason}.", now)
+            self._complain(run, outcome, reason)
+            self._tell(run, f"{_call(run)} failed: {reason}.", now)
             return
         block.failures += 1
         if run.action == ADD:
@@ -746,5 +746,5 @@ def _reason(outcome: Outcome, killed: bool) -> str:
         reason = f"killed by signal {outcome.signal}"
     else:
         reason = f"exit {outcome.status}"
-    said = " / ".join(show(outcome.said).strip().split("\\012"))
+    said = show(outcome.said.strip().replace(b"\n", b" / "))
     return f"{reason} ({said[-SHOWN:]})" if said else reason

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-import re
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable
 
+from ossec.config import ar_conf
 from ossec.execd.effects import Command, Log
 
 
@@ -21,7 +20,7 @@ def make_table(
     """
     table: dict[bytes, Command] = {}
     lines: list[Log] = []
-    for entry in parse(data):
+    for entry in ar_conf.parse(data):
         if entry is None:
             lines.append(Log(logging.ERROR, f"Invalid active response config: '{path}'.", 1313))
             continue
@@ -43,25 +42,3 @@ def make_table(
         elif not known.script:
             table[entry.name] = Command(script, known.timeout)
     return table, lines
-
-
-# --- until ossec.config.ar_conf is there ---
-
-
-class Line(NamedTuple):
-    name: bytes
-    executable: bytes
-    timeout: int
-
-
-def parse(data: bytes) -> Iterator[Line | None]:
-    lines = data.split(b"\n")
-    if not lines[-1]:
-        lines.pop()
-    for line in lines:
-        parts = line.split(b" - ", 2)
-        if len(parts) < 3:
-            yield None
-            continue
-        match = re.match(rb"\s*([+-]?[0-9]{1,9})", parts[2])
-        yield Line(parts[0][:256], parts[1], int(match[1]) if match else 0)

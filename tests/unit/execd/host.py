@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from ossec.execd import journal
 from ossec.execd.effects import Alert, Effect, Journal, Kill, Log, Outcome, Run, Start
+from ossec.execd.journal import Key
 from ossec.execd.policy import Policy, Table
 from ossec.execd.responses import make_table
 
@@ -47,6 +48,7 @@ class Host:
         self.alerts: list[str] = []
         self.kills: list[Kill] = []
         self.runs: list[Run] = []
+        self.live: set[Key] = set()
         self.synced = True  # whether all that was written is on the disk
         self.disk = earlier.disk if earlier is not None else b""
         self._ends: list[tuple[float, int, int, Outcome]] = []
@@ -89,6 +91,7 @@ class Host:
             self.at = max(self.at, moment - START)
             if self._ends and self._ends[0][0] == moment:
                 _, _, number, outcome = heapq.heappop(self._ends)
+                self.live -= {run.key for run in self.runs if run.id == number}
                 self.perform(self.policy.finished(number, outcome, moment))
             else:
                 self.perform(self.policy.tick(moment))
@@ -96,6 +99,7 @@ class Host:
 
     def end(self, run: Run, outcome: Outcome = GOOD) -> None:
         """A script for which there was no answer ends now."""
+        self.live.remove(run.key)
         self.perform(self.policy.finished(run.id, outcome, self.now))
         self.run_to(self.at)
 
@@ -111,6 +115,8 @@ class Host:
         for effect in effects:
             match effect:
                 case Start(run):
+                    assert run.key not in self.live, "two scripts at once about the same"
+                    self.live.add(run.key)
                     answer = self.answer(run)
                     if answer is None or not answer[1].errno:
                         self.calls.append((self.at, run.argv))
