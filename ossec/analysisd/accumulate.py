@@ -1,4 +1,4 @@
-"""Fields carried from one event to the next of the same transaction (`<accumulate/>`; spec/analysis.md, section 7.5)."""
+"""Fields carried from one event to the next of a transaction (`<accumulate/>`; spec/analysis.md, section 7.5)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A rule's own tests as one function (spec/analysis.md, section 4: the order of the tests).
 
-`compile_test` writes the tests that a rule has as one Python expression, `a and b and c` in OSSEC's order, and evaluates
-it once, so that an event pays for no test that the rule has not.  There are two forms: for a log that is pure ASCII,
-given lower-cased as well, a literal is a plain `in`; for any other log each pattern looks at the bytes itself.
+`compile_test` writes the tests that a rule has as one Python expression, `a and b and c` in OSSEC's order, and
+evaluates it once, so that an event pays for no test that the rule has not.  There are two forms: for a log that is pure
+ASCII, given lower-cased as well, a literal is a plain `in`; for any other log each pattern looks at the bytes itself.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Test = Callable[["Event", bytes], bool]  # the event and its log, lower-cased
 
 ABSENT = ("srcgeoip", "dstgeoip")  # fields that nothing fills: a test on them never holds
-ATTRIBUTES = {"extra_data": "data", "user": "user"}  # element -> attribute, where they differ
+MAX_PLAIN = 4  # literals up to which `in` for each is quicker than the pattern's own test
 MIN_ID_SIZE = 10  # compiled_rule check_id_size
 CRAWLERS = (b"72.14.", b"209.85.", b"65.55.", b"207.46.", b"74.6.", b"72.30.", b"67.195.")
 PREVIOUS_OUTPUT = b"Previous output:"
@@ -52,89 +52,107 @@ class Environment:
         return self._clock
 
 
-def compile_test(rule: Rule, environment: Environment, *, lowered: bool, static: bool) -> Test | None:
-    """The tests of a rule; None when it has none.
+def compile_test(rule: Rule, environment: Environment, *, lowered: bool) -> Test | None:
+    """The tests of a rule but those on decoder and program name; None when there is no other.
 
-    `lowered`: the log is pure ASCII and its lower-cased form is given.  `static`: with the tests on decoder and program
-    name, which a caller who keeps candidates by both has already made.
+    `lowered`: the log is pure ASCII and its lower-cased form is given.
     """
     names: dict[str, Any] = {}
-    parts: list[str] = []
+    parts = [part for _, part in _expressions(rule, environment, names, lowered=lowered, static=False)]
+    return _evaluate(" and ".join(parts), names) if parts else None
+
+
+def separate_tests(rule: Rule, environment: Environment) -> list[tuple[str, Test]]:
+    """All tests of a rule one by one, in order, each with the element it comes from: to tell which one failed."""
+    names: dict[str, Any] = {}
+    parts = _expressions(rule, environment, names, lowered=False, static=True)
+    return [(element, _evaluate(part, names)) for element, part in parts]
+
+
+def _evaluate(expression: str, names: dict[str, Any]) -> Test:
+    test: Test = eval(f"lambda event, low: {expression}", names)  # ours: literals by repr, all else by reference
+    return test
+
+
+def _expressions(
+    rule: Rule, environment: Environment, names: dict[str, Any], *, lowered: bool, static: bool
+) -> list[tuple[str, str]]:
+    """(element, Python expression over `event` and `low`) for each test; `names` receives what they refer to."""
+    parts: list[tuple[str, str]] = []
 
     def name(value: Any) -> str:
         key = f"v{len(names)}"
         names[key] = value
         return key
 
+    def add(element: str, expression: str) -> None:
+        parts.append((element, expression))
+
     def on_field(element: str, attribute: str) -> None:
         matcher = rule.patterns.get(element) or rule.patterns.get(f"{element}_pcre2")
         if matcher is None:
             return
         if element in ABSENT:
-            parts.append("False")
+            add(element, "False")
+        elif matcher.always:
+            add(element, f"event.{attribute} is not None")
         else:
-            test = "True" if matcher.always else f"{name(matcher.test)}(event.{attribute})"
-            parts.append(f"event.{attribute} is not None and {test}")
+            add(element, f"event.{attribute} is not None and {name(matcher.test)}(event.{attribute})")
 
     def on_log(element: str, other: str) -> None:
         matcher = rule.patterns.get(element) or rule.patterns.get(other)
         if matcher is None or matcher.always:
             return
-        if lowered and matcher.exact and matcher.literals and len(matcher.literals) <= 4:
-            tests = " or ".join(f"{literal!r} in low" for literal in sorted(matcher.literals))
-            parts.append(f"({tests})")
+        if lowered and matcher.exact and matcher.literals and len(matcher.literals) <= MAX_PLAIN:
+            add(element, "(" + " or ".join(f"{literal!r} in low" for literal in sorted(matcher.literals)) + ")")
         elif lowered and matcher.test_lower is not None:
-            parts.append(f"{name(matcher.test_lower)}(low)")
+            add(element, f"{name(matcher.test_lower)}(low)")
         else:
-            parts.append(f"{name(matcher.test)}(event.log)")
+            add(element, f"{name(matcher.test)}(event.log)")
 
     if static and rule.decoded_as is not None:
-        parts.append(f"event.decoder is not None and event.decoder.key == {rule.decoded_as!r}")
+        add("decoded_as", f"event.decoder is not None and event.decoder.key == {rule.decoded_as!r}")
     if static:
         on_field("program_name", "program_name")
     on_field("id", "id")
     on_log("match", "match_pcre2")
     on_log("regex", "pcre2")
     if rule.action is not None:
-        parts.append(f"event.action == {rule.action.encode('utf-8', 'surrogateescape')!r}")
+        add("action", f"event.action == {rule.action.encode('utf-8', 'surrogateescape')!r}")
     on_field("url", "url")
     for field, matcher in rule.fields:
-        parts.append(f"{name(_field_test(field, matcher))}(event)")
+        add("field", f"{name(_field_test(field, matcher))}(event)")
     for attribute in ("srcip", "dstip"):
         addresses = getattr(rule, attribute)
         if addresses is not None:
-            parts.append(f"event.{attribute} is not None and {name(_address_test(addresses))}(event.{attribute})")
+            add(attribute, f"event.{attribute} is not None and {name(_address_test(addresses))}(event.{attribute})")
     on_field("srcport", "srcport")
     on_field("dstport", "dstport")
     if rule.compiled_rule is not None:
-        parts.append(f"{name(COMPILED_RULES[rule.compiled_rule])}(event)")
+        add("compiled_rule", f"{name(COMPILED_RULES[rule.compiled_rule])}(event)")
     user = rule.patterns.get("user") or rule.patterns.get("user_pcre2")
     if user is not None:
-        parts.append(f"{name(_user_test(user))}(event)")
+        add("user", f"{name(_user_test(user))}(event)")
     on_field("srcgeoip", "")
     on_field("dstgeoip", "")
     if rule.maxsize:
-        parts.append(f"len(event.log) >= {rule.maxsize}")
+        add("maxsize", f"len(event.log) >= {rule.maxsize}")
     if rule.time is not None:
-        parts.append(f"{name(rule.time.contains)}(*{name(environment.clock)}(event.time)[:2])")
+        add("time", f"{name(rule.time.contains)}(*{name(environment.clock)}(event.time)[:2])")
     if rule.weekday is not None:
-        parts.append(f"{name(rule.weekday.contains)}({name(environment.clock)}(event.time)[2])")
+        add("weekday", f"{name(rule.weekday.contains)}({name(environment.clock)}(event.time)[2])")
     on_field("extra_data", "data")
     on_field("hostname", "hostname")
     on_field("status", "status")
     if rule.check_diff:
-        parts.append(f"{name(_diff_test(rule, environment.stores))}(event)")
+        add("check_diff", f"{name(_diff_test(rule, environment.stores))}(event)")
     if rule.if_fts:
-        parts.append(f"(event.first_seen or {name(environment.first_seen.note)}(event))")
+        add("if_fts", f"(event.first_seen or {name(environment.first_seen.note)}(event))")
     for test in rule.lists if not environment.compat else rule.lists[-2:]:
-        parts.append(f"{name(_list_test(test, environment))}(event)")
+        add("list", f"{name(_list_test(test, environment))}(event)")
     if rule.composite:
-        parts.append(f"{name(environment.memory.search)}({name(rule)}, event)")
-    if not parts:
-        return None
-    expression = "lambda event, low: " + " and ".join(parts)
-    compiled: Test = eval(expression, names)  # the text is ours: literals by repr, all else by reference
-    return compiled
+        add("frequency", f"{name(environment.memory.search)}({name(rule)}, event)")
+    return parts
 
 
 def _field_test(field: str, matcher: Matcher) -> Callable[[Event], bool]:

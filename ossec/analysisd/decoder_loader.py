@@ -107,8 +107,8 @@ class DecoderLoader:
             roots = parse(source.path.read_bytes(), source.path, variables=True)
         except OSError as error:
             reason = DialectError(f"File '{source.shown}' not found.", source.shown)
-            lines = (f"{NAME}(1226): {reason.upstream}", closing)
-            self.report.fail(f"cannot read it: {error.strerror}", source.path, 0, *lines)
+            told = f"{NAME}(1226): {reason.upstream}"
+            self.report.fail(f"cannot read it: {error.strerror}", source.path, 0, told, closing)
             return
         except DialectError as error:
             told = DialectError(
@@ -296,7 +296,7 @@ class DecoderLoader:
         if draft.fts and not has_regex and "plugin_decoder" not in texts:
             raise draft.bad(f"decoder '{name}': <fts> needs a <regex>", line)
         prematch, regex = draft.offsets.get("prematch"), draft.offsets.get("regex")
-        if prematch == AFTER_PARENT and not child or regex == AFTER_PARENT and not child:
+        if AFTER_PARENT in (prematch, regex) and not child:
             raise draft.bad(
                 f"decoder '{name}' has no parent, so no offset after_parent",
                 line,

@@ -94,6 +94,10 @@ class Engine:
             self.accumulator.fill(event)
         return self._conclude(event, self.matching.match(event))
 
+    def judge_filled(self, event: Event) -> Verdict:
+        """`judge` for an event that `accumulate` has already seen."""
+        return self._conclude(event, self.matching.match(event))
+
     def process(self, event: Event) -> Verdict:
         """Decode and judge."""
         self.decode(event)

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from ossec.analysisd.conditions import Environment, Test, compile_test
+from ossec.analysisd.conditions import Environment, Test, compile_test, separate_tests
 from ossec.analysisd.rules import Rule
 from ossec.regex import Matcher, PatternSet
 
@@ -36,13 +36,14 @@ MIN_LITERAL = 3  # shorter literals are in too many lines to tell anything
 # patterns on what regexes of decoders cut out of the log, so that their literals too are in the log
 CUT_OUT = ("url", "id", "status")
 
-Trace = Callable[[str, Rule], None]
+# (step, rule, element): `try`; `fail` at an element's test, or `match` and, if there are any, `children`
+Trace = Callable[[str, Rule, str], None]
 
 
 class _Node:
     """A rule, its tests in both forms, and what stands under it."""
 
-    __slots__ = ("any_test", "ascii_test", "children", "full_test", "noalert", "place", "programs", "rule", "static")
+    __slots__ = ("any_test", "ascii_test", "children", "noalert", "place", "programs", "rule", "static", "tests")
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -52,7 +53,7 @@ class _Node:
         self.children: tuple[_Node, ...] = ()
         self.ascii_test: Test | None = None
         self.any_test: Test | None = None
-        self.full_test: Test | None = None
+        self.tests: list[tuple[str, Test]] | None = None  # one by one, made when first asked for
         # (decoder, program patterns) -> children that pass these: always to be tried, mask and nodes of the others
         self.static: dict[tuple[str | None, int], _Static] = {}
 
@@ -91,14 +92,14 @@ class Matching:
 
     def __init__(self, rules: RuleSet, environment: Environment, decoders: Iterable[Decoder] = ()) -> None:
         """`decoders`: those without program name, which share the pass over the log (see `decoders_for`)."""
+        self._environment = environment
         self._nodes: dict[int, _Node] = {rule.id: _Node(rule) for rule in rules}
         patterns: list[Matcher] = []
         for rule in rules:
             node = self._nodes[rule.id]
             node.children = tuple(self._nodes[child.id] for child in rule.children)
-            node.ascii_test = compile_test(rule, environment, lowered=True, static=False)
-            node.any_test = compile_test(rule, environment, lowered=False, static=False)
-            node.full_test = compile_test(rule, environment, lowered=False, static=True)
+            node.ascii_test = compile_test(rule, environment, lowered=True)
+            node.any_test = compile_test(rule, environment, lowered=False)
             pattern = _best_pattern(rule)
             if pattern is not None:
                 node.place = len(patterns)
@@ -187,7 +188,7 @@ class Matching:
         return None if node.noalert else node.rule
 
     def walk_all(self, event: Event, trace: Trace) -> Rule | None:
-        """The same result by trying every rule in turn; `trace` is told of each: try, match, children."""
+        """The same result by trying every rule in turn; `trace` is told of each step."""
         for root in self._roots.get(event.type, ()):
             rule = self._walk(root, event, trace)
             if rule is not None:
@@ -195,17 +196,22 @@ class Matching:
         return None
 
     def _walk(self, node: _Node, event: Event, trace: Trace) -> Rule | None:
-        trace("try", node.rule)
-        if node.full_test is not None and not node.full_test(event, event.log.lower()):
-            return None
-        trace("match", node.rule)
+        rule = node.rule
+        trace("try", rule, "")
+        if node.tests is None:
+            node.tests = separate_tests(rule, self._environment)
+        for element, test in node.tests:
+            if not test(event, b""):
+                trace("fail", rule, element)
+                return None
+        trace("match", rule, "")
         if node.children:
-            trace("children", node.rule)
+            trace("children", rule, "")
         for child in node.children:
-            rule = self._walk(child, event, trace)
-            if rule is not None:
-                return rule
-        return None if node.noalert else node.rule
+            found = self._walk(child, event, trace)
+            if found is not None:
+                return found
+        return None if node.noalert else rule
 
     def _accepted(self, program: bytes) -> int:
         """Which of the rules' program patterns accept a name, as bits."""

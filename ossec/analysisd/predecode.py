@@ -188,13 +188,13 @@ def _read_asl(event: Event, line: bytes) -> None:
     end = len(line)  # where the text that begins at log_at is cut
     at = line.find(b"[", 25)
     while at >= 0:
-        for word, offset in ((b"[Sender ", 8), (b"[Message ", 9), (b"[Host ", 6)):
+        for word in (b"[Sender ", b"[Message ", b"[Host "):
             if line.startswith(word, at):
                 break
         else:
             at = line.find(b"[", at + 1)
             continue
-        value_at = at + offset
+        value_at = at + len(word)
         close = line.find(b"]", value_at)
         if word == b"[Message " and log_at == 25:
             log_at, end = value_at, len(line)

@@ -410,14 +410,15 @@ class RuleLoader:
                     _error(1273, f"Invalid category '{texts['category']}' chosen."),
                 )
             rule.category = texts["category"]
-        if "compiled_rule" in texts and texts["compiled_rule"] not in COMPILED:
+        compiled_rule = texts.get("compiled_rule")
+        if compiled_rule is not None and compiled_rule not in COMPILED:
             raise _Refused(
-                f"rule {rule.id}: there is no compiled rule '{texts['compiled_rule']}'{_near(texts['compiled_rule'], COMPILED)}",
+                f"rule {rule.id}: there is no compiled rule '{compiled_rule}'{_near(compiled_rule, COMPILED)}",
                 lines["compiled_rule"],
-                f"{NAME}: ERROR: Compiled rule not found: '{texts['compiled_rule']}'",
-                _bad_value("compiled_rule", texts["compiled_rule"]),
+                f"{NAME}: ERROR: Compiled rule not found: '{compiled_rule}'",
+                _bad_value("compiled_rule", compiled_rule),
             )
-        rule.compiled_rule = texts.get("compiled_rule")
+        rule.compiled_rule = compiled_rule
         rule.action = texts.get("action")
         rule.cve = texts.get("cve")
         rule.group += texts.get("group", "")
@@ -462,8 +463,9 @@ class RuleLoader:
         if "decoded_as" in texts:
             rule.decoded_as = texts["decoded_as"]
             if rule.decoded_as not in self.decoder_keys:
+                near = _near(rule.decoded_as, self.decoder_keys)
                 raise _Refused(
-                    f"rule {rule.id}: there is no decoder '{rule.decoded_as}'{_near(rule.decoded_as, self.decoder_keys)}",
+                    f"rule {rule.id}: there is no decoder '{rule.decoded_as}'{near}",
                     lines["decoded_as"],
                     f"{NAME}: Invalid decoder name: '{rule.decoded_as}'.",
                 )
@@ -521,7 +523,7 @@ class RuleLoader:
                 setattr(old, name, getattr(rule, name))
             kept = {name: old.patterns[name] for name in KEPT_PATTERNS if name in old.patterns}
             old.patterns = kept | {k: v for k, v in rule.patterns.items() if k not in KEPT_PATTERNS}
-            lost = [n for n in ("if_sid", "if_group", "list", "field", "if_level") if n in draft.lines]
+            lost: list[str] = [n for n in ("if_sid", "if_group", "list", "field", "if_level") if n in draft.lines]
             lost += [name for name in draft.lines if name in KEPT_PATTERNS]
             if lost:
                 told = ", ".join(f"<{name}>" for name in lost)

@@ -8,15 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ossec.analysisd.rules import CATEGORIES, ROOT_IDS, Rule
+from ossec.analysisd.rules import ROOT_IDS, Rule
 from ossec.regex import word_match
 
 LEVEL_ZERO = 99  # what level 0 counts as for <if_level>
 FIRST, LAST = 1_000_000, -1  # places among siblings: level 0 before all levels, accuracy="0" behind all
 
 # OSSEC's numbers of the categories, which its message gives
-CATEGORY_NUMBERS = {name: number for number, name in enumerate(("syslog", "ids", "firewall", "web-log", "squid",
-                                                                "windows", "host-information", "ossec"), 1)}  # fmt: skip
+CATEGORY_NUMBERS = {
+    "syslog": 1,
+    "ids": 2,
+    "firewall": 3,
+    "web-log": 4,
+    "squid": 5,
+    "windows": 6,
+    "ossec": 8,
+}
 
 
 class NotFound(Exception):
@@ -91,7 +98,7 @@ class RuleSet:
         for root in self.roots:
             if root.category == rule.category:
                 return [root]
-        number = CATEGORY_NUMBERS.get(rule.category, CATEGORIES.index(rule.category))
+        number = CATEGORY_NUMBERS[rule.category]
         told = f"rules_list: Category '{number}' not found. Invalid 'category'."
         message = f"no rule with an id below {ROOT_IDS} is of the category {rule.category}"
         raise NotFound(message, told, "category")

@@ -85,5 +85,5 @@ def test_the_quick_walk_and_the_full_walk_agree(tmp_path: Path) -> None:
             quick.process(event)
             full.decode(twin)
             full.accumulate(twin)
-            full.judge_traced(twin, lambda step, rule: None)
+            full.judge_traced(twin, lambda step, rule, element: None)
             assert (event.rule and event.rule.id) == (twin.rule and twin.rule.id), f"{name} {recorded['input']!r}"
