@@ -58,9 +58,9 @@ def split_place(words: Sequence[bytes]) -> tuple[bytes, bytes]:
     return b" ".join(words[:start]), _ESCAPED.sub(rb"\1", b" ".join(words[start:]))
 
 
-def environment(fields: dict[str, str]) -> dict[str, str]:
+def environment(fields: dict[str, str]) -> dict[bytes, bytes]:
     """`OSSEC_AR_USER` and so on."""
-    return {PREFIX + key.upper(): value for key, value in fields.items()}
+    return {(PREFIX + key.upper()).encode(): value.encode("utf-8", "surrogateescape") for key, value in fields.items()}
 
 
 def encode(fields: dict[str, str], argv: Sequence[bytes]) -> bytes:

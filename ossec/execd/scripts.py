@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 from ossec.daemon import Loop
 from ossec.execd import fields
@@ -18,7 +19,7 @@ MAX_SAID = 1024  # bytes from the end of a script's stderr that are kept
 MAX_STDERR = 1024 * 1024  # bytes of stderr that may lie in memory; looked at every TRIM seconds while scripts run
 TRIM = 5.0
 RESET = [signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM]
-NOT_PASSED_ON = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC", "WATCHDOG_PID")
+NOT_PASSED_ON = (b"NOTIFY_SOCKET", b"LISTEN_FDS", b"LISTEN_PID", b"WATCHDOG_USEC", b"WATCHDOG_PID")
 
 log = logging.getLogger("ossec.execd")
 
@@ -44,10 +45,11 @@ class Scripts:
         self._home = home
         self._ended = ended
         self._children: dict[int, _Child] = {}
-        self._base = {key: value for key, value in os.environ.items() if key not in NOT_PASSED_ON}
+        self._base = {key: value for key, value in os.environb.items() if key not in NOT_PASSED_ON}
         self._null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         self._trimming = loop.call_every(TRIM, self._trim)
         self.started = 0
+        _keep_to_ourselves()
 
     def start(self, run: Run) -> Outcome | None:
         """Start the script; the Outcome when it cannot be."""
@@ -120,3 +122,11 @@ class Scripts:
 def _tail(descriptor: int) -> bytes:
     size = os.fstat(descriptor).st_size
     return os.pread(descriptor, MAX_SAID, max(0, size - MAX_SAID)).replace(b"\0", b"").strip()
+
+
+def _keep_to_ourselves() -> None:
+    """Whatever descriptors we were started with are not for the scripts."""
+    for name in Path("/proc/self/fd").iterdir():
+        if int(name.name) > 2:
+            with contextlib.suppress(OSError):
+                os.set_inheritable(int(name.name), False)
