@@ -71,8 +71,13 @@ class Problems:
         self.shared = shared
         self.upstream: list[str] = []  # OSSEC's lines up to and with the error that it dies of
         self.found: list[Problem] = []
-        self.failed = False
+        self.refusals = 0
         self.dropped = 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether the program must refuse."""
+        return self.refusals > 0
 
     def say(self, text: str) -> None:
         """A line of OSSEC's (what follows the program's name) that does not stop it."""
@@ -96,11 +101,11 @@ class Problems:
             if not self.failed:
                 last = LAST_WORDS.get(self.program)
                 self.upstream.append(self.program + last if last else (reader or self.program) + refused)
-        self.failed = True
         self._add(Problem(refusal.message, place, True))
+        self.refusals += 1
 
     def _add(self, problem: Problem) -> None:
-        if len(self.found) < MAX_PROBLEMS:
+        if len(self.found) < MAX_PROBLEMS or (problem.fatal and self.refusals == 0):
             self.found.append(problem)
         else:
             self.dropped += 1

@@ -77,6 +77,7 @@ class Reading:
 
 
 Parse = Callable[[Reading, Node], Any]
+_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos);")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def read_section(section: Section, node: Node, reading: Reading) -> None:
     """Read one section; mistakes go to the problems, and what is whole to the values."""
     values = reading.gathered(section.name) if section.merged else {}
     reading.places.setdefault(section.name, place_of(node))
-    before = sum(problem.fatal for problem in reading.problems.found) + reading.problems.dropped
+    before = reading.problems.refusals
     if node.attributes:
         reading.warn(f"attributes of <{section.name}> are ignored", node)
     looks_at = section.partial.get(reading.program or "")
@@ -138,7 +139,7 @@ def read_section(section: Section, node: Node, reading: Reading) -> None:
             reading.problems.refuse(refusal, place_of(child), IN_SECTION, section.signs)
             continue
         _read_element(section, element, name, child, values, given, reading)
-    if sum(problem.fatal for problem in reading.problems.found) + reading.problems.dropped == before:
+    if reading.problems.refusals == before:
         try:
             section.finish(reading, values, node)
         except Refusal as refusal:
@@ -163,6 +164,8 @@ def _read_element(
     if element.field and not element.many and given.get(name, child.text) != child.text:
         reading.warn(f"<{name}> is given twice in this section; the last one counts", child)
     given[name] = child.text
+    if (entity := _ENTITY.search(child.text)) is not None:
+        reading.warn(f"<{name}> has '{entity[0]}', which stands for itself: entities are not decoded", child)
     try:
         value = element.parse(reading, child)
     except Refusal as refusal:

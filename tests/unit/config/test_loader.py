@@ -147,6 +147,31 @@ def test_what_ossec_swallows_draws_a_warning(layout: Layout) -> None:
     assert [file.name for file in configuration.rules.includes] == ["b.xml"]
 
 
+def test_entities_stay_as_they_are_and_draw_a_warning(layout: Layout) -> None:
+    conf = """<ossec_config><localfile>
+<log_format>command</log_format><command>a &amp;&amp; b && c</command></localfile></ossec_config>"""
+    configuration = read(layout, conf, "ossec-logcollector")
+    assert configuration.localfiles[0].command == "a &amp;&amp; b && c"
+    (warning,) = configuration.warnings
+    assert warning.endswith(":2: <command> has '&amp;', which stands for itself: entities are not decoded")
+
+
+def test_a_file_of_garbage_does_not_fill_the_log(layout: Layout) -> None:
+    odd = "<global><logall>no</logall><x>1</x></global>" + '<global><logall a="1">no</logall></global>\n' * 2000
+    layout.ossec_conf.write_text(f"<ossec_config>{odd}<nosuch><a/></nosuch></ossec_config>", encoding="utf-8")
+    lines, status = check(layout)
+    assert status == 1
+    assert len(lines) == 3 + 500 + 1
+    assert lines[-1].endswith("1502 more mistakes are not shown")
+
+
+def test_a_refusal_after_much_garbage_is_told(layout: Layout) -> None:
+    odd = '<global><logall a="1">no</logall></global>' * 2000
+    layout.ossec_conf.write_text(f"<ossec_config>{odd}<nosuch><a/></nosuch></ossec_config>", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="there is no section 'nosuch'"):
+        load(layout)
+
+
 def test_an_empty_file_is_all_defaults(layout: Layout) -> None:
     assert read(layout, "") == Configuration(path=layout.ossec_conf)
 
