@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ossec.config import addresses, times
+from ossec.config.schema import is_number
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "config" / "values.jsonl"
 ROWS = [json.loads(line) for line in VECTORS.read_text(encoding="utf-8").splitlines()]
@@ -55,6 +56,11 @@ def test_lists_of_several_entries(address: str, entries: list[str], held: bool) 
 def test_a_name_is_no_entry() -> None:
     with pytest.raises(addresses.BadAddress, match=r"Invalid ip address: '10\.0\.0\.300'\."):
         addresses.AddressList(["10.0.0.300"])
+
+
+@pytest.mark.parametrize("row", rows("is_num"), ids=lambda row: repr(row["in"]))
+def test_a_number_is_digits_or_nothing(row: dict[str, Any]) -> None:
+    assert is_number(row["in"]) is bool(row["ret"])
 
 
 @pytest.mark.parametrize("row", rows("time_range"), ids=lambda row: repr(row["in"]))
