@@ -10,6 +10,7 @@ counts as no match, is counted in `exceeded`, and is logged once per pattern: ne
 from __future__ import annotations
 
 import logging
+import re
 
 import pcre2
 
@@ -18,6 +19,41 @@ log = logging.getLogger("ossec.regex")
 MAX_STEPS = 300_000  # for one line: mostly some 10 ms, at worst (each step runs over 6 KB) 0.2 s
 MAX_STEPS_PER_START = 3_000  # where the search cannot be made part of the match
 MAX_HEAP = 32 * 1024  # KiB of backtracking memory for one line
+
+
+WRITTEN_OTHERWISE = re.compile(
+    rb"\\Q.*?(?:\\E|\Z)"
+    rb"|\\x\{(?P<braced>[^}]*)\}|\\x(?P<digits>[0-9A-Fa-f]{0,2})|\\(?P<case>[uU])|\\."
+    rb"|\{(?=,\d+\})",
+    re.DOTALL,
+)
+
+
+def settle(text: bytes) -> bytes:
+    r"""Write a pattern so that our PCRE2 reads it as OSSEC's.
+
+    The binding sets an option that changes `\x` and allows `\u`; since PCRE2 10.43 `{,3}` is a quantifier, which is
+    text in 10.42.  Raises ValueError for what 10.42 refuses.
+    """
+
+    def write(found: re.Match[bytes]) -> bytes:
+        whole = found[0]
+        if whole == b"{":
+            return b"\\{"
+        if found["case"]:
+            raise ValueError(f"escape {whole.decode('latin-1')} is not supported")
+        digits = found["braced"] if found["braced"] is not None else found["digits"]
+        if digits is None:
+            return whole
+        try:
+            value = int(digits or b"0", 16) if found["braced"] is None or digits.isalnum() else -1
+        except ValueError:
+            value = -1
+        if not 0 <= value <= 0xFF:
+            raise ValueError(f"hexadecimal escape {whole.decode('latin-1')}")
+        return b"\\x%02x" % value
+
+    return WRITTEN_OTHERWISE.sub(write, text)
 
 
 def _reason(text: bytes) -> str:
@@ -40,6 +76,7 @@ class BoundedPattern:
     def __init__(self, text: bytes, *, utf8: bool = False) -> None:
         self.text = text
         self.exceeded = 0
+        text = settle(text)
         head = b"(*UTF)" if utf8 else b""
         limits = b"(*LIMIT_HEAP=%d)(*LIMIT_MATCH=%d)"
         try:

@@ -276,6 +276,8 @@ class _Parser:
         return int(digits, 16)
 
     def _class(self, flags: _Flags) -> Set:
+        if self._peek() in (":", ".", "="):
+            raise Unsupported("POSIX class outside a class")  # maybe: PCRE2 looks for its end
         negative = self._take("^")
         mask = 0
         first = True

@@ -116,7 +116,25 @@ def test_a_match_that_gives_up_says_so_once(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_a_wrong_pattern_stays_wrong_inside_the_bound() -> None:
-    for pattern in ("(?=a)b)(c", "(?=a", "(?<=a+)b", r"(a)\2", "(?<!"):
+    for pattern in ("(?=a)b)(c", "(?=a", "(?<=a+)b", r"(a)\2", "(?<!", r"(?=a)\x{100}", r"(?=a)\u0061", r"(?=a)\x{}"):
         with pytest.raises(PatternError) as caught:
             compile_pcre2(pattern)
         assert caught.value.code == 6
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line", "end"),
+    [
+        (r"(?=A)\x{41}b", b"..ab", 4),
+        (r"(?=A)\x41\x{062}", b"..ab", 4),
+        (r"(?=a)a{,2}", b"aa a{,2}", 8),
+        (r"(?=.)\Q\x{41}\E", rb"a \x{41}", 8),
+        (r"(?=\\)\\x\{41}", rb"\x{41}", 6),
+    ],
+)
+def test_bounded_patterns_are_read_as_by_the_pcre2_of_ossec(pattern: str, line: bytes, end: int) -> None:
+    matcher = compile_pcre2(pattern)
+    assert matcher.bounded is not None
+    found = matcher.search(line)
+    assert found is not None
+    assert found.end == end
