@@ -17,8 +17,10 @@ from ossec.layout import DEFAULT_HOME, Layout, data_dir, find_home
 from ossec.suite import processes
 from ossec.suite.installer import Installer, Report, check_home, is_inside_checkout
 from ossec.suite.machine import Machine, survey
+from ossec.suite.remover import SYSTEMD_RUNS, remove
 from ossec.suite.roster import HomeType, choose
 from ossec.suite.template import InstallType, Mail, Settings
+from ossec.suite.units import UNIT_DIR
 
 KINDS = {
     "local": "this machine alone: watch its logs and files, alert, and block here",
@@ -170,6 +172,9 @@ def _tell(summary: dict[str, object], settings: Settings, machine: Machine, repo
         click.echo("  agents must reach UDP port 1514 of this machine")
     if settings.kind in (InstallType.AGENT, InstallType.HYBRID):
         click.echo(f"  this machine must reach UDP port 1514 of {settings.server}")
+    if report.target:
+        click.echo(f"Next: systemctl daemon-reload && systemctl enable --now {report.target}")
+        return
     again = "restart" if report.upgraded else "start"
     click.echo(f"Next: {settings.home}/bin/ossec-control {again}")
 
@@ -216,15 +221,23 @@ def _join(values: object) -> str:
 @click.option("--firewall-response/--no-firewall-response", default=None, help="Block attackers (default: as root).")
 @click.option("--remote-syslog/--no-remote-syslog", default=None, help="server: receive syslog on UDP port 514.")
 @click.option("--no-users", is_flag=True, help="As root: create no system users, run everything as root.")
+@click.option("--systemd/--no-systemd", default=None, help="Write systemd units (default: as root, where it runs).")
+@click.option("--remove", "removing", is_flag=True, help="Stop the suite and take the home away, with all its logs.")
 @click.option("-y", "--yes", is_flag=True, help="Ask nothing, take the defaults.")
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print a summary as one JSON object; implies --yes.")
 @click.version_option(__version__, "--version", message="ossec-install (OSSEC in Python) %(version)s")
-def command(no_users: bool, yes: bool, as_json: bool, **words: object) -> None:
+def command(no_users: bool, systemd: bool | None, removing: bool, yes: bool, as_json: bool, **words: object) -> None:
     """Make an OSSEC home, or upgrade one: configuration, keys, local rules, queues and logs are kept.
 
     Works in any directory as any user.  As root it creates the users ossec, ossecm and ossecr.
     """
     answers = Answers(**words)  # type: ignore[arg-type]  # click gives each the type declared above
+    if removing:
+        layout = find_home(answers.home)
+        if not yes:
+            click.confirm(f"Remove {layout.home} with its configuration, keys, alerts and logs?", abort=True)
+        remove(layout, click.echo)
+        return
     if not (yes or as_json):
         answers = ask(answers)
     elif answers.home is None:
@@ -234,7 +247,9 @@ def command(no_users: bool, yes: bool, as_json: bool, **words: object) -> None:
     check_home(settings.home)
     source = data_dir()
     users = os.geteuid() == 0 and not no_users and not is_inside_checkout(settings.home, source)
-    report = Installer(settings, machine, source, users).install()
+    if systemd is None:
+        systemd = users and SYSTEMD_RUNS.is_dir()
+    report = Installer(settings, machine, source, users, units=UNIT_DIR if systemd else None).install()
     summary = summarise(settings, machine, report)
     if as_json:
         click.echo(json.dumps(summary))

@@ -18,6 +18,7 @@ import pwd
 import re
 import shutil
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,9 +26,11 @@ from pathlib import Path
 from ossec import COMPATIBLE_VERSION, __version__
 from ossec.errors import ConfigError, OssecError
 from ossec.layout import Layout
-from ossec.suite import tree
+from ossec.suite import processes, tree
 from ossec.suite.machine import Machine
+from ossec.suite.roster import HomeType, choose
 from ossec.suite.template import InstallType, Settings, Stock, render, render_sub_agent
+from ossec.suite.units import render_units, target_of
 
 MAX_SOCKET_PATH = 107  # bytes that a Unix socket's address can hold; queue/ossec/queue must fit
 HOME_PATTERN = re.compile(r"/[a-zA-Z0-9./_-]{3,128}")  # OSSEC's; response scripts may leave paths unquoted
@@ -63,6 +66,7 @@ class Report:
     kept: list[str] = field(default_factory=list)
     saved: list[str] = field(default_factory=list)
     users: bool = False
+    target: str = ""  # the systemd target, where units were written
     not_included: list[str] = field(default_factory=list)  # rule files that a kept ossec.conf does not name
 
 
@@ -97,13 +101,27 @@ def read_stock(source: Path) -> Stock:
     return Stock((*order, "local_rules.xml"), tuple(shared))
 
 
-def read_manifest(layout: Layout) -> set[str]:
-    """Files that an earlier run wrote and may replace; none in a home that OSSEC's own installer made."""
-    try:
-        value = json.loads(layout.manifest.read_bytes())
-        return {str(name) for name in value["files"]}
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
-        return set()
+@dataclass(slots=True)
+class Manifest:
+    """`var/manifest.json`: what is ours to replace, and to remove outside of home."""
+
+    files: set[str] = field(default_factory=set)  # relative to home
+    users: list[str] = field(default_factory=list)  # that we created
+    units: list[str] = field(default_factory=list)  # absolute paths
+
+    @classmethod
+    def read(cls, layout: Layout) -> Manifest:
+        """An empty one for a home that OSSEC's own installer made, or where the file cannot be understood."""
+        try:
+            value = json.loads(layout.manifest.read_bytes())
+            files = {str(text) for text in value["files"]}
+            return cls(files, list(value["users"]), list(value["units"]))
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            return cls()
+
+    def format(self) -> str:
+        value = {"version": __version__, "files": sorted(self.files), "users": self.users, "units": self.units}
+        return json.dumps(value, indent=1) + "\n"
 
 
 def _shared_files(source: Path) -> list[Path]:
@@ -113,20 +131,28 @@ def _shared_files(source: Path) -> list[Path]:
 class Installer:
     """Performs.
 
-    `source` is the package's data directory; with `users` (root only) files belong to OSSEC's users; `conf` is the
-    text of ossec.conf where it is not the one that the settings give.
+    `source` is the package's data directory; with `users` (root only) files belong to OSSEC's users; `units` is where
+    systemd looks for units, None to write none; `conf` is the text of ossec.conf where it is not the one that the
+    settings give.
     """
 
     def __init__(
-        self, settings: Settings, machine: Machine, source: Path, users: bool, conf: str | None = None
+        self,
+        settings: Settings,
+        machine: Machine,
+        source: Path,
+        users: bool,
+        units: Path | None = None,
+        conf: str | None = None,
     ) -> None:
+        self.units = units
         self.conf = conf
         self.settings = settings
         self.machine = machine
         self.source = source
         self.layout = Layout(settings.home)
         self.report = Report(users=users)
-        self.mine: set[str] = set()  # files that are ours to replace, relative to home
+        self.manifest = Manifest()
 
     def install(self) -> Report:
         """Make or upgrade the home; InstallError, ConfigError, or OSError of the machine."""
@@ -134,9 +160,10 @@ class Installer:
         stock = read_stock(self.source)
         self._refuse_foreign()
         self.report.upgraded = self.layout.ossec_conf.is_file()
-        self.mine = read_manifest(self.layout)
+        self.manifest = Manifest.read(self.layout)
         if self.report.users:
-            create_users(self.settings.home)
+            self._check_reach()
+            self.manifest.users += create_users(self.settings.home)
         for row in tree.directories(self.settings.kind):
             self._directory(row)
         self._configuration(stock)
@@ -149,8 +176,9 @@ class Installer:
                 self.report.not_included = [name for name in stock.rules if f">{name}<" not in conf]
         if self.settings.kind is InstallType.HYBRID:
             self._sub_agent()
-        manifest = {"version": __version__, "files": sorted(self.mine)}
-        self._write(self.layout.manifest, json.dumps(manifest).encode(), tree.CONFIGURATION_MODE)
+        if self.units is not None:
+            self._units(self.units)
+        self._write(self.layout.manifest, self.manifest.format().encode(), tree.CONFIGURATION_MODE)
         return self.report
 
     # parts
@@ -165,6 +193,16 @@ class Installer:
         """A first installation that was interrupted before it wrote ossec.conf."""
         known = {row.path.split("/")[0] for row in tree.directories(self.settings.kind)}
         return all(path.name in known for path in self.settings.home.iterdir())
+
+    def _check_reach(self) -> None:
+        """Daemons give up root, and still must reach this package and the home."""
+        for path in (Path(__file__).resolve(), Path(sys.executable).resolve(), self.settings.home):
+            for folder in reversed(path.parents):
+                if folder.exists() and not folder.stat().st_mode & 0o001:
+                    raise InstallError(
+                        f"{folder} is closed to other users, so the users of OSSEC could not reach {path}; "
+                        f"open it (chmod o+x), use another place, or run everything as root with --no-users"
+                    )
 
     def _directory(self, row: tree.Directory) -> None:
         path = self.settings.home / row.path
@@ -228,6 +266,18 @@ class Installer:
             if not path.exists():
                 self._write(path, b"", tree.LOG_MODE, tree.MAIN_USER)
 
+    def _units(self, folder: Path) -> None:
+        """For every daemon that this version has; the administrator enables their target."""
+        kinds = {InstallType.AGENT: HomeType.AGENT, InstallType.LOCAL: HomeType.LOCAL}
+        off = frozenset() if self.settings.mail else frozenset({"ossec-maild"})
+        roster = choose(kinds.get(self.settings.kind, HomeType.SERVER), off=off, exists=processes.exists)
+        for name, text in render_units(self.settings.home, roster).items():
+            path = folder / name
+            path.write_text(text, "utf-8")
+            if str(path) not in self.manifest.units:
+                self.manifest.units.append(str(path))
+        self.report.target = target_of(roster)
+
     def _sub_agent(self) -> None:
         """The agent of a hybrid home, which reports this server's own alerts to a server above."""
         home = self.layout.sub_agent_home
@@ -240,7 +290,7 @@ class Installer:
             rootcheck=False,
             active_response=False,
         )
-        below = Installer(settings, self.machine, self.source, self.report.users, render_sub_agent(self.settings))
+        below = Installer(settings, self.machine, self.source, self.report.users, conf=render_sub_agent(self.settings))
         self.report.written += [f"{home.name}/{name}" for name in below.install().written]
 
     # files
@@ -254,11 +304,11 @@ class Installer:
     def _update(self, path: Path, content: bytes) -> None:
         """Replace it if it is ours; what stood there before us stays."""
         name = str(path.relative_to(self.settings.home))
-        if path.exists() and self.report.upgraded and name not in self.mine:
+        if path.exists() and self.report.upgraded and name not in self.manifest.files:
             self.report.kept.append(name)
             return
         self._replace(path, content)
-        self.mine.add(name)
+        self.manifest.files.add(name)
 
     def _replace(self, path: Path, content: bytes, mode: int = tree.CONFIGURATION_MODE, owner: str = "root") -> None:
         """What stood there, if it differs, is saved as `NAME~`."""
@@ -284,8 +334,9 @@ class Installer:
             os.chown(path, pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid)
 
 
-def create_users(home: Path) -> None:
-    """The group `ossec` and its three users, as far as they are missing.  InstallError if the system refuses."""
+def create_users(home: Path) -> list[str]:
+    """The group `ossec` and its three users, as far as they are missing; those made.  InstallError if refused."""
+    made = []
     try:
         grp.getgrnam(tree.GROUP)
     except KeyError:
@@ -296,6 +347,8 @@ def create_users(home: Path) -> None:
         except KeyError:
             shell = next((path for path in ("/usr/sbin/nologin", "/sbin/nologin") if Path(path).exists()), "/bin/false")
             _run_user_tool(["useradd", "--system", "-g", tree.GROUP, "-d", str(home), "-M", "-s", shell, user])
+            made.append(user)
+    return made
 
 
 def _run_user_tool(command: list[str]) -> None:

@@ -39,10 +39,11 @@ class Suite:
         self.notes = home.parent / f"{home.name}.notes"
 
     # making
-    def install(self, *options: str) -> dict[str, Any]:
+    def install(self, *options: str, users: bool = False) -> dict[str, Any]:
         """With nothing of this machine but what `options` say; follows `self.log`."""
-        command = ["-m", "ossec.cli.install", "--home", str(self.layout.home), "--json", "--no-users"]
-        done = self.python(*command, "--no-syscheck", "--no-rootcheck", *options)
+        command = ["-m", "ossec.cli.install", "--home", str(self.layout.home), "--json", "--no-systemd"]
+        more = [] if users else ["--no-users"]
+        done = self.python(*command, "--no-syscheck", "--no-rootcheck", *more, *options)
         assert done.returncode == 0, done.stderr
         self.forget_sources()
         self.log.touch()

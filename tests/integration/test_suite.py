@@ -223,3 +223,25 @@ def test_a_directory_that_is_no_home_is_named(suite: Suite) -> None:
     assert done.returncode == 1
     assert str(suite.layout.ossec_conf) in done.stderr
     assert "ossec-install" in done.stderr
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_removing_a_home_undoes_its_blocks_first(suite: Suite, crash: bool) -> None:
+    suite.respond("5710", timeout=600)
+    suite.start()
+    suite.write(FAILED_LOGIN.format(ip="198.51.100.7"))
+    wait_until(suite.noted, "the response")
+    if crash:
+        suite.kill("ossec-execd")
+    done = suite.python("-m", "ossec.cli.install", "--home", str(suite.layout.home), "--remove", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert not suite.layout.home.exists()
+    assert [words[:3] for words in suite.noted()] == [["add", "-", "198.51.100.7"], ["delete", "-", "198.51.100.7"]]
+
+
+def test_a_home_that_is_not_ours_is_not_removed(suite: Suite) -> None:
+    suite.layout.manifest.unlink()
+    done = suite.python("-m", "ossec.cli.install", "--home", str(suite.layout.home), "--remove", "--yes")
+    assert done.returncode == 1
+    assert "remove it by hand" in done.stderr
+    assert suite.layout.ossec_conf.exists()
