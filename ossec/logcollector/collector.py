@@ -15,15 +15,16 @@ import logging
 import os
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ossec.logcollector.commands import Command
-from ossec.logcollector.follower import Disk, Follower, Verdict
+from ossec.logcollector.follower import Disk, Follower, Seen, Verdict
 from ossec.logcollector.positions import MARK_LENGTH, BadPosition, Position
 from ossec.logcollector.readers import BadLocation, Factory, Reader, Target, prepare
-from ossec.logcollector.resume import COMPRESSED, continues, find_predecessor
+from ossec.logcollector.resume import COMPRESSED, continues, files_between, find_predecessor
 from ossec.logcollector.sources import COMMAND_FORMATS, JOURNAL_FORMAT, WINDOWS_FORMATS, Source
 from ossec.messages.queue import LOCAL, encode
 
@@ -35,6 +36,7 @@ MAX_MARK = 679  # random characters of a mark
 MARK_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!@#$%^&*()_+-=;'[],./?"
 LINGER_PASSES = 15  # a replaced or vanished file is still read that long: its writer may not have noticed yet
 MAX_LATE = 256  # such files at a time
+REMEMBERED = 16  # earlier files of a name that are known to be read: more than rotate in the time that they linger
 MAX_FILES = 10_000  # followed at a time; a glob that finds more is cut, with a warning
 KNOWN = b"known"  # the saved value of a name that was asked for before: files that are new there begin at byte 0
 
@@ -67,6 +69,7 @@ class Tracked:
     absent: int = 0  # passes since the name led anywhere
     successors: list[bytes] = field(default_factory=list)  # files to read before the one that has the name now
     first: list[bytes] = field(default_factory=list)  # datagrams from before the first read
+    read: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))  # earlier files of the name
 
 
 @dataclass(slots=True)
@@ -363,6 +366,10 @@ class Collector:
     def _replace(self, tracked: Tracked) -> Steps:
         """The name leads to another file: leave the old one to `_late`, open the new one from its beginning."""
         follower = tracked.follower
+        if tracked.regular and tracked.handle is not None and not tracked.successors:
+            tracked.successors = self._unread_since(tracked, self.disk.seen(tracked.handle))
+        if follower.identity is not None:
+            tracked.read.append(follower.identity)
         old = follower.split_off(tracked.renew())
         late = Tracked(old, tracked.renew, tracked.handle, tracked.regular)
         yield Batch(follower.replaced(), None)
@@ -371,6 +378,16 @@ class Collector:
         path = tracked.successors.pop(0) if tracked.successors else follower.path
         self._open_again(tracked, path)
         yield Batch([], follower)
+
+    def _unread_since(self, tracked: Tracked, old: Seen) -> list[bytes]:
+        """Files that had the name between two looks of ours: rotated away before we saw them."""
+        path = tracked.follower.path
+        known = {other.follower.identity for other in self.all_tracked() if other.follower.identity is not None}
+        known.update(tracked.read)
+        name = self.disk.look(path)
+        if name is not None:
+            known.add(name.identity)
+        return [found for found in files_between(self.disk, path, old.changed, known) if not self._is_followed(found)]
 
     def _open_again(self, tracked: Tracked, path: bytes) -> bool:
         """A file came (back): it is read from its beginning."""

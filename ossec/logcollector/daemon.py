@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import resource
 import socket
 import time
 from collections.abc import Iterator, Mapping
 
-from ossec.config import check, load
+from ossec.config import Configuration, agent_conf, check, load
 from ossec.config.model import Localfile
 from ossec.daemon import Context, Service
 from ossec.daemon.log import ready_made
@@ -35,6 +36,7 @@ STOP_LIMIT = 5.0  # seconds to hand over what is there at a stop; what is left i
 JOURNAL_KEY = b"journald:"  # the journal's name in the table of positions; no path begins like it
 READ_SIZE = 64 * 1024  # bytes taken from a FIFO at a time
 JOURNAL_DIRECTORY = "OSSEC_JOURNAL_DIRECTORY"  # environment: another journal than the machine's
+AGENT_TYPE = re.compile(rb'^TYPE="?agent"?\s*$', re.MULTILINE)
 
 log = logging.getLogger("ossec.logcollector")
 
@@ -70,9 +72,25 @@ def to_source(localfile: Localfile) -> Source:
     )
 
 
+def is_agent(context: Context) -> bool:
+    """Whether this home is an agent's, to which the server's agent.conf applies (on a server it is for others)."""
+    try:
+        return AGENT_TYPE.search(context.layout.init_conf.read_bytes()) is not None
+    except OSError:
+        return False
+
+
+def load_configuration(context: Context) -> Configuration:
+    """ossec.conf and, on an agent, agent.conf."""
+    if is_agent(context):
+        allowed = bool(context.internal.get("logcollector.remote_commands"))
+        return agent_conf.load(context.layout, context.config_path, NAME, remote_commands=allowed)
+    return load(context.layout, context.config_path, NAME)
+
+
 def load_sources(context: Context) -> list[Source]:
     """What the configuration asks for; a ConfigError with the lines to print."""
-    configuration = load(context.layout, context.config_path, NAME)
+    configuration = load_configuration(context)
     for line in configuration.warnings:
         log.info("%s", line, extra=ready_made)
     sources = [to_source(localfile) for localfile in configuration.localfiles]
@@ -114,11 +132,15 @@ class Logcollector(Service):
         """`-t`: everything that is wrong, OSSEC's lines first."""
         for option in ("loop_timeout", "open_attempts", "remote_commands", "debug", "resume", "command_timeout"):
             context.internal.get(f"logcollector.{option}")
-        lines, status = check(context.layout, context.config_path, NAME)
+        if is_agent(context):
+            allowed = bool(context.internal.get("logcollector.remote_commands"))
+            lines, status = agent_conf.check(context.layout, context.config_path, NAME, remote_commands=allowed)
+        else:
+            lines, status = check(context.layout, context.config_path, NAME)
         for line in lines:
             log.info("%s", line, extra=ready_made)
         if status == 0:
-            configuration = load(context.layout, context.config_path, NAME)
+            configuration = load_configuration(context)
             refuse_bad_formats([to_source(localfile) for localfile in configuration.localfiles], context)
         return status
 

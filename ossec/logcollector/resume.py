@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from ossec.logcollector.follower import Disk, Seen
 from ossec.logcollector.positions import Position, digest
 
 COMPRESSED = (b".gz", b".bz2", b".xz", b".zst", b".lz4", b".zip")  # never new lines, though a name may match
 ROTATED_NAME = re.compile(rb"[.-]\d")
+Identity = tuple[int, int]
+
 MAX_SIBLINGS = 1000  # files of the same name's beginning that are opened to look for one
 
 
@@ -53,15 +55,24 @@ def find_predecessor(
         except OSError:
             continue
         if continues(disk, handle, saved):
-            between = [
-                (other.changed, other_path)
-                for other_path, other in related
-                if other_path != sibling
-                and other.changed > seen.changed
-                and other_path.startswith(path)
-                and ROTATED_NAME.match(other_path[len(path) :])
-                and not is_followed(other_path)
-            ]
-            return handle, [other_path for _, other_path in sorted(between)]
+            followed = [path for path, _ in related if is_followed(path)]
+            return handle, files_between(disk, path, seen.changed + 1, {seen.identity}, followed)
         disk.close(handle)
     return None
+
+
+def files_between(
+    disk: Disk, path: bytes, since: int, read: Collection[Identity], followed: Collection[bytes] = ()
+) -> list[bytes]:
+    """Files that had a name and were rotated away before we could look, oldest first.
+
+    They were written to at or after `since` (nanoseconds).  `read` are files that we know to have read, `followed` are
+    names that are followed by themselves.
+    """
+    found = []
+    for sibling in disk.siblings(path):
+        if sibling.startswith(path) and ROTATED_NAME.match(sibling[len(path) :]) and not sibling.endswith(COMPRESSED):
+            seen = disk.look(sibling)
+            if seen is not None and seen.changed >= since and seen.identity not in read:
+                found.append((seen.changed, sibling))
+    return [sibling for _, sibling in sorted(found) if sibling not in followed]
