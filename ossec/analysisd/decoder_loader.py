@@ -106,16 +106,16 @@ class DecoderLoader:
         try:
             roots = parse(source.path.read_bytes(), source.path, variables=True)
         except OSError as error:
-            reason = DialectError(f"File '{source.shown}' not found.", source.shown)
-            told = f"{NAME}(1226): {reason.upstream}"
+            missing = DialectError(f"File '{source.shown}' not found.", source.shown)
+            told = f"{NAME}(1226): {missing.upstream}"
             self.report.fail(f"cannot read it: {error.strerror}", source.path, 0, told, closing)
             return
         except DialectError as error:
-            told = DialectError(
+            shown = DialectError(
                 error.reason, source.shown, error.line, reader_line=error.reader_line, variables=error.variables
             )
-            lines = (f"{NAME}({error.code}): {told.upstream}", closing)
-            self.report.fail(error.reason, source.path, error.line, *lines)
+            told = f"{NAME}({error.code}): {shown.upstream}"
+            self.report.fail(error.reason, source.path, error.line, told, closing)
             return
         for node in roots:
             try:

@@ -1,9 +1,6 @@
-"""What a decoder is, once loaded, and how an event finds its decoder (spec/analysis.md, section 3).
+"""What a decoder is, once loaded (spec/analysis.md, section 3).
 
-`decoder_loader` makes decoders from XML; `plugins` holds the plugin decoders.
-
-An event with a program name is held only against the decoders that ask for one, any other event only against the rest.
-Which decoders accept a program name is remembered per name, for names repeat; the order of the files decides.
+`decoder_loader` makes decoders from XML, `decoding` runs them, `plugins` holds the plugin decoders.
 """
 
 from __future__ import annotations
@@ -16,8 +13,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ossec.analysisd.event import Event
     from ossec.regex import Matcher
-
-MAX_PROGRAMS = 4096  # program names remembered; whoever invents names only makes us forget and ask again
 
 # where a search in the log starts
 WHOLE, AFTER_PARENT, AFTER_PREMATCH, AFTER_REGEX = "", "after_parent", "after_prematch", "after_regex"
@@ -93,14 +88,13 @@ class Decoder:
 
 
 class DecoderSet:
-    """All decoders, ready to decode."""
+    """All decoders."""
 
     def __init__(self, decoders: Iterable[Decoder]) -> None:
         """`decoders`: the top ones, in file order, children and chains in place."""
         self.top = tuple(decoders)
         self.with_program = tuple(decoder for decoder in self.top if decoder.program_name is not None)
         self.without_program = tuple(decoder for decoder in self.top if decoder.program_name is None)
-        self._programs: dict[bytes, tuple[Decoder, ...]] = {}
 
     def __len__(self) -> int:
         return sum(1 + len(decoder.children) for decoder in self.top)
@@ -109,115 +103,6 @@ class DecoderSet:
         """Every name that `<decoded_as>` may give."""
         names = {top.own_name for top in self.top} | {child.own_name for top in self.top for child in top.children}
         return names.union(BUILT_IN)
-
-    def candidates(self, program_name: bytes) -> tuple[Decoder, ...]:
-        """The top decoders that accept a program name, in order."""
-        found = self._programs.get(program_name)
-        if found is None:
-            found = tuple(
-                d for d in self.with_program if d.program_name is not None and d.program_name.test(program_name)
-            )
-            if len(self._programs) >= MAX_PROGRAMS:
-                self._programs.clear()
-            self._programs[program_name] = found
-        return found
-
-    def decode(
-        self, event: Event, captured: Captured | None = None, without_program: Iterable[Decoder] | None = None
-    ) -> None:
-        """Set decoder, type and fields of an event.
-
-        `captured` is given what was captured, by ossec-logtest's labels, in order.  `without_program`: the decoders to
-        try for an event without a program name, when the caller knows that the others cannot match.
-        """
-        log = event.log
-        program = event.program_name
-        if program is not None:
-            tops: Iterable[Decoder] = self._programs.get(program) or self.candidates(program)
-        else:
-            tops = self.without_program if without_program is None else without_program
-        after_parent = 0
-        for top in tops:
-            prematch = top.prematch
-            if prematch is None:
-                break
-            found = prematch.search(log)
-            if found is not None:
-                after_parent = found[0]
-                break
-        else:
-            return
-        event.decoder = chosen = top
-        event.type = top.type
-        if top.children:
-            children = top.children
-            index = 0
-            size = len(children)
-            while index < size:
-                child = children[index]
-                prematch = child.prematch
-                if prematch is None:
-                    # what `after_prematch` would mean here is refused at load
-                    _extract(event, child, after_parent, after_parent, captured)
-                    return
-                found = prematch.search(log, after_parent if child.prematch_offset == AFTER_PARENT else 0)
-                if found is not None:
-                    _extract(event, child, after_parent, found[0], captured)
-                    return
-                index += 1 + child.skip
-            return
-        if chosen.plugin is not None:
-            chosen.plugin(event)
-        elif chosen.regex is not None:
-            hit = chosen.regex.search(log, after_parent if chosen.regex_offset == AFTER_PREMATCH else 0)
-            if hit is not None and hit[1]:
-                _store(event, chosen.order, hit[1], captured)
-
-
-def _extract(event: Event, child: Decoder, after_parent: int, after_prematch: int, captured: Captured | None) -> None:
-    """Run the chosen child: its plugin, or its regex and those of its chain."""
-    event.decoder = child
-    event.type = child.type
-    if child.plugin is not None:
-        child.plugin(event)
-        return
-    log = event.log
-    after_regex = after_prematch
-    member = child
-    rest = iter(child.chain)
-    while True:
-        regex = member.regex
-        if regex is not None:
-            offset = member.regex_offset
-            if offset == WHOLE:
-                start = 0
-            elif offset == AFTER_PREMATCH:
-                start = after_prematch
-            elif offset == AFTER_REGEX:
-                start = after_regex
-            else:
-                start = after_parent
-            found = regex.search(log, start)
-            if found is not None:
-                after_regex, groups = found
-                if groups:
-                    _store(event, member.order, groups, captured)
-        following = next(rest, None)
-        if following is None:
-            return
-        member = following
-
-
-def _store(event: Event, order: tuple[str, ...], groups: tuple[bytes, ...], captured: Captured | None) -> None:
-    for word, value in zip(order, groups, strict=False):
-        if word[0] == "=":
-            if event.fields is None:
-                event.fields = {}
-            event.fields[word[1:]] = value
-        else:
-            setattr(event, word, value)
-        if captured is not None:
-            captured.append((word[1:] if word[0] == "=" else LABELS.get(word, word), value))
 
 
 def link_chains(parent: Decoder) -> None:

@@ -16,11 +16,13 @@ from ossec.analysisd.accumulate import Accumulator
 from ossec.analysisd.conditions import Environment
 from ossec.analysisd.correlation import Marks, Memory, Windows
 from ossec.analysisd.decoders import Captured, DecoderSet
+from ossec.analysisd.decoding import Decoding
 from ossec.analysisd.event import Event
 from ossec.analysisd.fts import FirstSeen, ignore_line
 from ossec.analysisd.matching import Matching, Trace
 from ossec.analysisd.predecode import predecode
 from ossec.analysisd.rules import Rule
+from ossec.analysisd.scan import Scanner
 from ossec.analysisd.stores import Stores
 from ossec.analysisd.tree import RuleSet
 
@@ -66,7 +68,9 @@ class Engine:
         self._accumulates = any(d.accumulate for top in decoders.top for d in (top, *top.children))
         self._silent_since: dict[int, float] = {}  # rule -> when it last alerted, for rules with ignore="N"
         environment = Environment(stores, self.first_seen, self.memory, options.compat)
-        self.matching = Matching(rules, environment, decoders.without_program)
+        scanner = Scanner()
+        self.decoding = Decoding(decoders, scanner)
+        self.matching = Matching(rules, environment, scanner)
 
     @property
     def forgotten(self) -> int:
@@ -79,10 +83,7 @@ class Engine:
         `captured` receives what decoders cut out, in order, as ossec-logtest shows it.
         """
         predecode(event, self.options.own_name)
-        if event.program_name is None:
-            self.decoders.decode(event, captured, self.matching.decoders_for(event.log))
-        else:
-            self.decoders.decode(event, captured)
+        self.decoding.decode(event, captured)
 
     def accumulate(self, event: Event) -> bool:
         """Fill fields from earlier events of the transaction; whether the decoder asks for it.  `judge` calls it."""

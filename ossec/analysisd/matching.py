@@ -22,17 +22,16 @@ from typing import TYPE_CHECKING
 
 from ossec.analysisd.conditions import Environment, Test, compile_test, separate_tests
 from ossec.analysisd.rules import Rule
-from ossec.regex import Matcher, PatternSet
+from ossec.analysisd.scan import EVERYTHING, Scanner, selective, strength
+from ossec.regex import Matcher
 
 if TYPE_CHECKING:
-    from ossec.analysisd.decoders import Decoder
     from ossec.analysisd.event import Event
     from ossec.analysisd.tree import RuleSet
 
 MAX_PLANS = 20_000  # some 2 KB each; a site has some hundreds, a stranger could make any number
 MAX_PROGRAMS = 4096  # program names whose accepted patterns are remembered
 MAX_STATIC = 2048  # (decoder, program patterns) combinations whose children are kept
-MIN_LITERAL = 3  # shorter literals are in too many lines to tell anything
 # patterns on what regexes of decoders cut out of the log, so that their literals too are in the log
 CUT_OUT = ("url", "id", "status")
 
@@ -90,11 +89,10 @@ Plan = dict[_Node, tuple[_Node, ...]]
 class Matching:
     """The rule tree, compiled."""
 
-    def __init__(self, rules: RuleSet, environment: Environment, decoders: Iterable[Decoder] = ()) -> None:
-        """`decoders`: those without program name, which share the pass over the log (see `decoders_for`)."""
+    def __init__(self, rules: RuleSet, environment: Environment, scanner: Scanner) -> None:
+        self._scanner = scanner
         self._environment = environment
         self._nodes: dict[int, _Node] = {rule.id: _Node(rule) for rule in rules}
-        patterns: list[Matcher] = []
         for rule in rules:
             node = self._nodes[rule.id]
             node.children = tuple(self._nodes[child.id] for child in rule.children)
@@ -102,8 +100,7 @@ class Matching:
             node.any_test = compile_test(rule, environment, lowered=False)
             pattern = _best_pattern(rule)
             if pattern is not None:
-                node.place = len(patterns)
-                patterns.append(pattern)
+                node.place = scanner.register(pattern)
         self._roots: dict[str, tuple[_Node, ...]] = {}
         for root in rules.roots:
             self._roots[root.category] = (*self._roots.get(root.category, ()), self._nodes[root.id])
@@ -112,23 +109,6 @@ class Matching:
         )
         self._programs: dict[bytes, int] = {}
         self._plans: dict[tuple[str | None, int, int], Plan] = {}
-        self._decoders = _DecoderChoice(decoders, patterns)
-        self._set = PatternSet(patterns)
-        self._log: bytes | None = None  # the log of the last pass, and what it found
-        self._found = 0
-        self._low = b""
-
-    def scan(self, log: bytes) -> int:
-        """One pass over a log: the patterns whose literals are in it, as bits."""
-        if log is not self._log:
-            self._low = low = log.lower()
-            self._found = self._set.mask(low)
-            self._log = log
-        return self._found
-
-    def decoders_for(self, log: bytes) -> tuple[Decoder, ...]:
-        """The decoders without program name that a log can match, in order."""
-        return self._decoders.select(self.scan(log))
 
     def match(self, event: Event) -> Rule | None:
         """The rule that the event ends in."""
@@ -136,14 +116,14 @@ class Matching:
         if roots is None:
             return None
         log = event.log
-        found = self.scan(log)
+        found = self._scanner.scan(log)
         decoder = event.decoder
         if decoder is None:
             key = None
         else:
             key = decoder.key
             if decoder.plugin is not None:
-                found = -1  # its fields need not stand in the log
+                found = EVERYTHING  # its fields need not stand in the log
         program = event.program_name
         if program is None:
             accepted = -1
@@ -161,7 +141,7 @@ class Matching:
                 root.programs is None or (program is not None and root.programs.test(program))
             ):
                 test = root.ascii_test if ascii_log else root.any_test
-                if test is None or test(event, self._low):
+                if test is None or test(event, self._scanner.low):
                     rule = self._below(root, event, ascii_log, plan, key, accepted, found)
                     if rule is not None:
                         return rule
@@ -176,7 +156,7 @@ class Matching:
             children = plan[node] = self._select(node, key, accepted, found)
         for child in children:
             test = child.ascii_test if ascii_log else child.any_test
-            if test is not None and not test(event, self._low):
+            if test is not None and not test(event, self._scanner.low):
                 continue
             if not child.children:
                 if child.noalert:
@@ -241,49 +221,6 @@ class Matching:
         return static.select(found)
 
 
-class _DecoderChoice:
-    """The decoders without program name, by the literals that their prematches need."""
-
-    def __init__(self, decoders: Iterable[Decoder], patterns: list[Matcher]) -> None:
-        """Adds the decoders' patterns to `patterns`."""
-        self._always: list[tuple[int, Decoder]] = []
-        self._by_place: dict[int, tuple[int, Decoder]] = {}
-        self._mask = 0
-        self._kept: dict[int, tuple[Decoder, ...]] = {}
-        for position, decoder in enumerate(decoders):
-            if _selective(decoder.prematch):
-                assert decoder.prematch is not None
-                self._by_place[len(patterns)] = (position, decoder)
-                self._mask |= 1 << len(patterns)
-                patterns.append(decoder.prematch)
-            else:
-                self._always.append((position, decoder))
-
-    def select(self, found: int) -> tuple[Decoder, ...]:
-        """Those that a log with the patterns `found` can match, in order."""
-        bits = found & self._mask
-        kept = self._kept.get(bits)
-        if kept is None:
-            chosen = list(self._always)
-            chosen += [pair for place, pair in self._by_place.items() if bits >> place & 1]
-            chosen.sort(key=lambda pair: pair[0])
-            kept = tuple(decoder for _, decoder in chosen)
-            if len(self._kept) >= MAX_PLANS:
-                self._kept.clear()
-            self._kept[bits] = kept
-        return kept
-
-
-def _selective(matcher: Matcher | None) -> bool:
-    """Whether a pattern has literals that are worth looking for."""
-    return (
-        matcher is not None
-        and matcher.literals is not None
-        and bool(matcher.literals)
-        and min(map(len, matcher.literals)) >= MIN_LITERAL
-    )
-
-
 def _best_pattern(rule: Rule) -> Matcher | None:
     """The pattern of a rule whose literals say most: the longest of the shortest."""
     patterns = rule.patterns
@@ -292,5 +229,5 @@ def _best_pattern(rule: Rule) -> Matcher | None:
         patterns.get("regex") or patterns.get("pcre2"),
         *(patterns.get(name) or patterns.get(f"{name}_pcre2") for name in CUT_OUT),
     ]
-    useful = [matcher for matcher in candidates if matcher is not None and _selective(matcher)]
-    return max(useful, key=lambda matcher: min(map(len, matcher.literals or ())), default=None)
+    useful = [matcher for matcher in candidates if matcher is not None and selective(matcher)]
+    return max(useful, key=strength, default=None)
