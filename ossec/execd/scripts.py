@@ -18,7 +18,7 @@ from ossec.execd.effects import Outcome, Run
 MAX_SAID = 1024  # bytes from the end of a script's stderr that are kept
 MAX_STDERR = 1024 * 1024  # bytes of stderr that may lie in memory; looked at every TRIM seconds while scripts run
 TRIM = 5.0
-RESET = [signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM]
+RESET = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}  # a script ignores nothing that it has not chosen to
 NOT_PASSED_ON = (b"NOTIFY_SOCKET", b"LISTEN_FDS", b"LISTEN_PID", b"WATCHDOG_USEC", b"WATCHDOG_PID")
 
 log = logging.getLogger("ossec.execd")
