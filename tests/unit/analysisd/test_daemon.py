@@ -1,0 +1,222 @@
+"""The real process: start, events, reload, responses, stop."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ossec.layout import Layout
+from ossec.messages import execq
+from ossec.messages.alert import Alert, AlertReader
+from tests.support import make_bare_home, wait_until
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+WAITING = 8  # datagrams that any kernel's queue holds (net.unix.max_dgram_qlen is 10 at least)
+DECODERS = """<decoder name="app"><program_name>^app</program_name></decoder>
+<decoder name="app-login"><parent>app</parent><prematch>^login </prematch>
+<regex offset="after_prematch">^(\\S+) from (\\S+)</regex><order>user,srcip</order></decoder>
+<decoder name="other"><prematch>^OTHER </prematch></decoder>
+"""
+RULES = """<group name="syslog,">
+<rule id="1" level="0" noalert="1"><category>syslog</category><description>base</description></rule>
+</group>
+<group name="t,">
+<rule id="100100" level="0"><decoded_as>app</decoded_as><description>app</description></rule>
+<rule id="100201" level="LEVEL"><if_sid>100100</if_sid><match>^login</match><description>a login</description></rule>
+</group>
+"""
+CONFIGURATION = """<ossec_config>
+<global><jsonout_output>yes</jsonout_output></global>
+<rules><include>t.xml</include></rules>
+<command><name>fw</name><executable>fw.sh</executable><expect>srcip</expect><timeout_allowed>yes</timeout_allowed></command>
+<active-response><command>fw</command><location>local</location><rules_id>100201</rules_id><timeout>60</timeout>
+</active-response>
+</ossec_config>
+"""
+
+
+class Running:
+    """An analysisd in a home of its own."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "ossec.analysisd", *arguments, "-D", str(self.layout.home)]
+
+    def start(self) -> None:
+        before = self.log().count("Started (pid:")
+        self.process = subprocess.Popen(self.command("-f"), cwd=CHECKOUT, stderr=subprocess.DEVNULL)
+        wait_until(lambda: self.log().count("Started (pid:") > before, "the start")
+
+    def send(self, *texts: str) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+            out.settimeout(20)
+            out.connect(str(self.layout.event_queue))
+            for text in texts:
+                out.send(f"1:/var/log/m:Nov 14 22:13:20 h1 app[7]: {text}\0".encode())
+
+    def alerts(self) -> list[Alert]:
+        try:
+            return AlertReader().feed(self.layout.alerts_log.read_bytes())
+        except FileNotFoundError:
+            return []
+
+    def log(self) -> str:
+        try:
+            return self.layout.ossec_log.read_text()
+        except FileNotFoundError:
+            return ""
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        assert self.process is not None
+        status = self.process.wait(30)
+        self.process = None
+        return status
+
+    def stop(self) -> int:
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def set_level(self, level: str) -> None:
+        (self.layout.rules_dir / "t.xml").write_text(RULES.replace("LEVEL", level))
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Running]:
+    layout = make_bare_home(tmp_path / "home")
+    layout.decoder_xml.write_text(DECODERS)
+    layout.ossec_conf.write_text(CONFIGURATION)
+    layout.init_conf.write_text('TYPE="local"\n')
+    running = Running(layout)
+    running.set_level("5")
+    yield running
+    if running.process is not None:
+        running.process.kill()
+        running.process.wait()
+
+
+def listen(layout: Layout) -> socket.socket:
+    """An execd of ours: the bound queue."""
+    layout.exec_queue.unlink(missing_ok=True)
+    inbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    inbox.bind(str(layout.exec_queue))
+    inbox.settimeout(20)
+    return inbox
+
+
+def test_a_stop_empties_the_queue_in_order_and_numbers_go_on(daemon: Running) -> None:
+    daemon.start()
+    daemon.signal(signal.SIGSTOP)  # so that all of it waits in the queue when the stop comes
+    daemon.send(*(f"login u{number} from 192.0.2.1" for number in range(WAITING)))
+    daemon.signal(signal.SIGTERM)
+    daemon.signal(signal.SIGCONT)
+    assert daemon.wait() == 0
+    alerts = daemon.alerts()
+    assert [alert.user for alert in alerts] == [b"u%d" % number for number in range(WAITING)]
+    assert [alert.number for alert in alerts] == list(range(1, WAITING + 1))
+    assert len(daemon.layout.alerts_json.read_bytes().splitlines()) == WAITING
+    daemon.start()
+    daemon.send("login again from 192.0.2.1")
+    wait_until(lambda: len(daemon.alerts()) == WAITING + 1, "one alert more")
+    assert daemon.alerts()[-1].number == WAITING + 1
+    assert daemon.stop() == 0
+    assert not list(daemon.layout.run_dir.glob("ossec-analysisd-*.pid"))
+
+
+def test_a_kill_repeats_no_number(daemon: Running) -> None:
+    daemon.start()
+    daemon.send("login a from 192.0.2.1")
+    wait_until(daemon.alerts, "an alert")
+    daemon.signal(signal.SIGKILL)
+    daemon.wait()
+    daemon.start()
+    daemon.send("login b from 192.0.2.1")
+    wait_until(lambda: len(daemon.alerts()) == 2, "another alert")
+    first, second = daemon.alerts()
+    assert second.number > first.number
+
+
+def test_reload_takes_new_rules_and_refuses_bad_ones(daemon: Running) -> None:
+    daemon.start()
+    daemon.set_level("9")
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: "Configuration read again." in daemon.log(), "the reload")
+    daemon.send("login a from 192.0.2.1")
+    wait_until(daemon.alerts, "an alert")
+    assert (daemon.alerts()[0].level, daemon.alerts()[0].mail) == (9, True)
+    daemon.set_level('3" nosuch="1')
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: "Reload refused" in daemon.log(), "the refusal")
+    assert re.search(r"t\.xml:\d+: .*nosuch", daemon.log())
+    daemon.send("login b from 192.0.2.1")
+    wait_until(lambda: len(daemon.alerts()) == 2, "an alert by the old rules")
+    assert daemon.alerts()[1].level == 9
+    assert daemon.stop() == 0
+
+
+def test_a_response_waits_for_execd_over_a_kill_and_finds_it_again(daemon: Running) -> None:
+    daemon.start()
+    daemon.send("login a from 192.0.2.1")
+    wait_until(lambda: "(1210): ERROR: Queue '/queue/alerts/execq' not accessible" in daemon.log(), "1210")
+    daemon.signal(signal.SIGKILL)
+    daemon.wait()
+    with listen(daemon.layout) as inbox:
+        daemon.start()
+        response = execq.decode(inbox.recv(4096))
+        assert (response.name, response.address, response.words[3]) == (b"fw60", b"192.0.2.1", b"100201")
+        assert response.words[2].endswith(b".1")
+    with listen(daemon.layout) as inbox:  # execd was restarted
+        daemon.send("login b from 192.0.2.2")
+        assert execq.decode(inbox.recv(4096)).address == b"192.0.2.2"
+    assert daemon.stop() == 0
+    assert not list(daemon.layout.alerts_queue_dir.glob(".*-waiting"))
+
+
+def test_ar_conf_is_written_at_start_and_t_writes_nothing(daemon: Running) -> None:
+    def everything() -> set[Path]:
+        return set(daemon.layout.home.rglob("*"))
+
+    before = everything()
+    done = subprocess.run(daemon.command("-t"), cwd=CHECKOUT, capture_output=True, timeout=30, check=False)
+    assert done.returncode == 0
+    assert [line for line in done.stderr.decode().splitlines() if "ERROR" in line or "WARN" in line] == []
+    assert everything() == before
+    daemon.start()
+    assert daemon.layout.ar_conf.read_text().splitlines()[2:] == ["fw60 - fw.sh - 60"]
+    assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "line"),
+    [
+        ("etc/ossec.conf", "<ossec_config>\n<global><nosuch>1</nosuch></global>\n</ossec_config>\n", "ossec.conf:2: "),
+        ("rules/t.xml", RULES.replace("<match>", "<matsch>").replace("</match>", "</matsch>"), "t.xml:6: "),
+        ("etc/decoder.xml", '<decoder name="x">\n<nosuch>1</nosuch></decoder>\n', "decoder.xml:2: "),
+    ],
+)
+def test_a_mistake_is_named_by_file_and_line(daemon: Running, file: str, text: str, line: str) -> None:
+    (daemon.layout.home / file).write_text(text)
+    for arguments in (["-t"], ["-f"]):
+        done = subprocess.run(daemon.command(*arguments), cwd=CHECKOUT, capture_output=True, timeout=30, check=False)
+        assert done.returncode == 1
+        assert line in done.stderr.decode()
+
+
+def test_the_state_file_is_there_from_the_start(daemon: Running) -> None:
+    daemon.start()
+    values = dict(re.findall(r"(\w+)='(.*)'", daemon.layout.state_file("ossec-analysisd").read_text()))
+    assert daemon.process is not None
+    assert (values["pid"], values["events_received"], values["alerts_written"]) == (str(daemon.process.pid), "0", "0")
