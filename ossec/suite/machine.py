@@ -84,12 +84,16 @@ def survey(root: Path = Path("/")) -> Machine:
     for name, log_format in (*names, *PROGRAM_LOGS):
         path = root / "var/log" / name
         shown = f"/var/log/{name}" if root == Path("/") else str(path)
-        if not path.is_file():
-            continue
-        if os.access(path, os.R_OK):
-            logs.append(LogSource(shown, log_format))
-        else:
-            unreadable.append(shown)
+        try:
+            if not path.is_file():
+                continue
+            if os.access(path, os.R_OK):
+                logs.append(LogSource(shown, log_format))
+                continue
+        except PermissionError:  # its folder is closed, so whether it exists we cannot know
+            if not path.parent.exists():
+                continue
+        unreadable.append(shown)
     return Machine(
         hostname=platform.node() or "localhost",
         logs=tuple(logs),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from ossec.suite.machine import LogSource, survey
@@ -55,6 +58,19 @@ def test_name_servers_come_from_resolv_conf(tmp_path: Path) -> None:
         "# nameserver 192.0.2.9\nnameserver 192.0.2.1\nnameserver fe80::1%eth0\nnameserver 192.0.2.1\nnameserver\n"
     )
     assert survey(tmp_path).nameservers == ("192.0.2.1", "fe80::1")
+
+
+def test_a_folder_that_is_closed_to_us_is_named_and_no_error(tmp_path: Path) -> None:
+    touch(tmp_path, "var/log/exim4/mainlog", "var/log/dpkg.log")
+    (tmp_path / "var/log/exim4").chmod(0)
+    program = "import sys; from pathlib import Path; from ossec.suite.machine import survey; "
+    program += "machine = survey(Path(sys.argv[1])); print(len(machine.logs), *machine.unreadable)"
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    if os.geteuid() == 0:  # root may enter everything, unless it gives that up
+        drop = "-dac_override,-dac_read_search"
+        command = ["setpriv", f"--bounding-set={drop}", f"--inh-caps={drop}", *command]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"1 {tmp_path}/var/log/exim4/mainlog\n"
 
 
 def test_an_empty_machine_is_no_error(tmp_path: Path) -> None:
