@@ -305,6 +305,7 @@ OTHERWISE = {  # (rule, fact): why ours differs
     (2932, "if_sid"): "2931 reads a Windows-like host name; our yum lines come by program",
     (2933, "if_sid"): "as 2932",
     (2934, "if_sid"): "as 2932",
+    (40111, "same"): "without it a response hits whoever came last; many addresses are 200502",
     (2945, "groups"): "a message of rsyslog is not one of yum",
     (100001, "if_sid"): "the example of local_rules.xml is our own",
 }
