@@ -8,14 +8,17 @@ can match at all (`Choice`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ossec.analysisd.decoders import AFTER_PARENT, AFTER_PREMATCH, AFTER_REGEX, LABELS, Captured, Decoder, DecoderSet
-from ossec.analysisd.scan import UNKNOWN, Choice, Scanner
+from ossec.analysisd.scan import UNKNOWN, Choice, Row, Scanner, row
 
 if TYPE_CHECKING:
     from ossec.analysisd.event import Event
-    from ossec.regex import Matcher
+
+T = TypeVar("T")
+Store = Callable[["Event", tuple[bytes, ...]], None]
 
 MAX_PROGRAMS = 4096  # program names remembered; whoever invents names only makes us forget and ask again
 ASCII_END = 128
@@ -24,7 +27,7 @@ ASCII_END = 128
 class _Top:
     """A top decoder and its children, ready to run."""
 
-    __slots__ = ("children", "decoder", "needs_end", "search", "test")
+    __slots__ = ("children", "decoder", "needs_end", "search", "store", "test")
 
     def __init__(self, decoder: Decoder, scanner: Scanner) -> None:
         self.decoder = decoder
@@ -35,17 +38,37 @@ class _Top:
         offsets = {one.regex_offset for one in (decoder, *decoder.children)}
         offsets |= {one.prematch_offset for one in decoder.children}
         self.needs_end = bool(offsets - {""})
+        self.store = compile_store(decoder.order)
         heads = []
         index = 0
         while index < len(decoder.children):
-            heads.append(decoder.children[index])
+            heads.append(_Child(decoder.children[index]))
             index += 1 + decoder.children[index].skip
-        self.children = Choice(heads, _prematch_of, scanner) if heads else None
+        self.children = Choice(_row(child, child.decoder, scanner) for child in heads) if heads else None
 
 
-def _prematch_of(decoder: Decoder) -> tuple[Matcher | None, bool]:
-    """What a decoder asks of the log, and whether from its beginning on."""
-    return decoder.prematch, decoder.prematch_offset != AFTER_PARENT
+class _Child:
+    """A child decoder, and what its chain runs."""
+
+    __slots__ = ("after_parent", "decoder", "members", "needs_end", "search", "test")
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.decoder = decoder
+        prematch = decoder.prematch
+        self.search = None if prematch is None else prematch.search
+        self.test = None if prematch is None else prematch.test
+        self.after_parent = decoder.prematch_offset == AFTER_PARENT
+        self.members = tuple(
+            (member.regex.search, member.regex_offset, compile_store(member.order))
+            for member in (decoder, *decoder.chain)
+            if member.regex is not None
+        )
+        # whether anything starts where the prematch ends
+        self.needs_end = any(offset in (AFTER_PREMATCH, AFTER_REGEX) for _, offset, _ in self.members)
+
+
+def _row(item: T, decoder: Decoder, scanner: Scanner) -> Row[T]:
+    return row(item, decoder.prematch, decoder.prematch_offset != AFTER_PARENT, scanner)
 
 
 class Decoding:
@@ -53,20 +76,26 @@ class Decoding:
 
     def __init__(self, decoders: DecoderSet, scanner: Scanner) -> None:
         self._scanner = scanner
-        self._with_program = [_Top(decoder, scanner) for decoder in decoders.with_program]
-        rest = [_Top(decoder, scanner) for decoder in decoders.without_program]
-        self._without_program: Choice[_Top] = Choice(rest, lambda top: _prematch_of(top.decoder), scanner)
-        self._programs: dict[bytes, tuple[_Top, ...]] = {}
+        self._with_program = [_row(_Top(decoder, scanner), decoder, scanner) for decoder in decoders.with_program]
+        self._without_program = Choice(
+            [_row(_Top(decoder, scanner), decoder, scanner) for decoder in decoders.without_program]
+        )
+        self._programs: dict[bytes, Choice[_Top]] = {}
+        self._choices: dict[tuple[int, ...], Choice[_Top]] = {}  # few: by the numbers of the decoders that accept
 
-    def _accepting(self, program: bytes) -> tuple[_Top, ...]:
+    def _accepting(self, program: bytes) -> Choice[_Top]:
         """The top decoders that accept a program name, in order."""
-        found = tuple(
-            top
-            for top in self._with_program
-            if top.decoder.program_name is not None and top.decoder.program_name.test(program)
+        numbers = tuple(
+            number
+            for number, one in enumerate(self._with_program)
+            if one.item.decoder.program_name is not None and one.item.decoder.program_name.test(program)
         )
         if len(self._programs) >= MAX_PROGRAMS:
             self._programs.clear()
+            self._choices.clear()
+        found = self._choices.get(numbers)
+        if found is None:
+            found = self._choices[numbers] = Choice([self._with_program[number] for number in numbers])
         self._programs[program] = found
         return found
 
@@ -78,13 +107,9 @@ class Decoding:
         if first >= ASCII_END:
             first = UNKNOWN
         program = event.program_name
-        if program is None:
-            tops = self._without_program.select(found, first)
-        else:
-            known = self._programs.get(program)
-            tops = self._accepting(program) if known is None else known
+        choice = self._without_program if program is None else self._programs.get(program) or self._accepting(program)
         after_parent = 0
-        for top in tops:
+        for top in choice.select(found, first):
             if top.search is None:
                 break
             if top.needs_end:
@@ -105,39 +130,36 @@ class Decoding:
             elif decoder.regex is not None:
                 hit = decoder.regex.search(log, after_parent if decoder.regex_offset == AFTER_PREMATCH else 0)
                 if hit is not None and hit[1]:
-                    _store(event, decoder.order, hit[1], captured)
+                    top.store(event, hit[1])
+                    if captured is not None:
+                        note(captured, decoder.order, hit[1])
             return
         for child in top.children.select(found, first):
-            prematch = child.prematch
-            if prematch is None:
+            if child.search is None:
                 # what `after_prematch` would mean here is refused at load
                 _extract(event, child, after_parent, after_parent, captured)
                 return
-            if child.regex_offset != AFTER_PREMATCH and not child.chain:
-                if prematch.test(log, after_parent if child.prematch_offset == AFTER_PARENT else 0):
-                    _extract(event, child, after_parent, 0, captured)
+            start = after_parent if child.after_parent else 0
+            if child.needs_end:
+                hit = child.search(log, start)
+                if hit is not None:
+                    _extract(event, child, after_parent, hit[0], captured)
                     return
-                continue
-            hit = prematch.search(log, after_parent if child.prematch_offset == AFTER_PARENT else 0)
-            if hit is not None:
-                _extract(event, child, after_parent, hit[0], captured)
+            elif child.test(log, start):  # type: ignore[misc]  # as above
+                _extract(event, child, after_parent, 0, captured)
                 return
 
 
-def _extract(event: Event, child: Decoder, after_parent: int, after_prematch: int, captured: Captured | None) -> None:
+def _extract(event: Event, child: _Child, after_parent: int, after_prematch: int, captured: Captured | None) -> None:
     """Run the chosen child: its plugin, or its regex and those of its chain."""
-    event.decoder = child
-    event.type = child.type
-    if child.plugin is not None:
-        child.plugin(event)
+    event.decoder = decoder = child.decoder
+    event.type = decoder.type
+    if decoder.plugin is not None:
+        decoder.plugin(event)
         return
     log = event.log
     after_regex = after_prematch
-    for member in (child, *child.chain) if child.chain else (child,):
-        regex = member.regex
-        if regex is None:
-            continue
-        offset = member.regex_offset
+    for number, (search, offset, store) in enumerate(child.members):
         if not offset:
             start = 0
         elif offset == AFTER_PREMATCH:
@@ -146,20 +168,45 @@ def _extract(event: Event, child: Decoder, after_parent: int, after_prematch: in
             start = after_regex
         else:
             start = after_parent
-        hit = regex.search(log, start)
+        hit = search(log, start)
         if hit is not None:
             after_regex, groups = hit
             if groups:
-                _store(event, member.order, groups, captured)
+                store(event, groups)
+                if captured is not None:
+                    note(captured, (decoder, *decoder.chain)[number].order, groups)
 
 
-def _store(event: Event, order: tuple[str, ...], groups: tuple[bytes, ...], captured: Captured | None) -> None:
+def compile_store(order: tuple[str, ...]) -> Store:
+    """The function that puts captures where an <order> says: one assignment when there is one for each word."""
+
+    def store(event: Event, groups: tuple[bytes, ...]) -> None:
+        for word, value in zip(order, groups, strict=False):
+            if word[0] == "=":
+                if event.fields is None:
+                    event.fields = {}
+                event.fields[word[1:]] = value
+            else:
+                setattr(event, word, value)
+
+    if not order or any(word[0] == "=" for word in order):
+        return store
+    size = len(order)
+    names: dict[str, Any] = {"store": store}
+    targets = "".join(f"event.{word}, " for word in order)
+    exec(  # the words are attributes of Event, see decoders.FIELDS
+        f"def quick(event, groups):\n"
+        f"    if len(groups) == {size}:\n"
+        f"        {targets}= groups\n"
+        f"    else:\n"
+        f"        store(event, groups)\n",
+        names,
+    )
+    quick: Store = names["quick"]
+    return quick
+
+
+def note(captured: Captured, order: tuple[str, ...], groups: tuple[bytes, ...]) -> None:
+    """Add captures as ossec-logtest shows them."""
     for word, value in zip(order, groups, strict=False):
-        if word[0] == "=":
-            if event.fields is None:
-                event.fields = {}
-            event.fields[word[1:]] = value
-        else:
-            setattr(event, word, value)
-        if captured is not None:
-            captured.append((word[1:] if word[0] == "=" else LABELS.get(word, word), value))
+        captured.append((word[1:] if word[0] == "=" else LABELS.get(word, word), value))

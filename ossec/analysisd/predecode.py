@@ -44,7 +44,7 @@ def predecode(event: Event, own_name: bytes) -> None:
     else:
         event.hostname = own_name
         _predecode_rare(event, line)
-    if event.location[:1] == b"(":
+    if event.agent:
         event.hostname = event.location
 
 

@@ -6,8 +6,8 @@ as bits, which of them a log can match.  A pattern that must stand at the beginn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Generic, NamedTuple, TypeVar
 
 from ossec.regex import Matcher, PatternSet
 from ossec.regex.beginnings import first_bytes
@@ -62,23 +62,33 @@ def strength(matcher: Matcher) -> int:
     return min(map(len, matcher.literals or (b"",)))
 
 
-class Choice(Generic[T]):
-    """Items in order, some with a pattern that a log must be able to match."""
+class Row(NamedTuple, Generic[T]):
+    """An item and what a log must have for it."""
 
-    def __init__(
-        self, items: Iterable[T], pattern_of: Callable[[T], tuple[Matcher | None, bool]], scanner: Scanner
-    ) -> None:
-        """`pattern_of`: the pattern of an item, if any, and whether it looks at the log from its beginning on."""
-        self.items: Sequence[T] = tuple(items)
-        self._rows: list[tuple[int, int, T]] = []  # place or -1, first bytes, item
+    place: int  # of its pattern; -1: no literals
+    beginning: int  # first bytes, as bits
+    item: T
+
+
+def row(item: T, pattern: Matcher | None, whole: bool, scanner: Scanner) -> Row[T]:
+    """Register an item's pattern, if it has one; `whole`: it looks at the log from its beginning on."""
+    if pattern is None:
+        return Row(-1, EVERYTHING, item)
+    beginning = first_bytes(pattern) if whole else None
+    return Row(scanner.register(pattern), EVERYTHING if beginning is None else beginning, item)
+
+
+class Choice(Generic[T]):
+    """Items in order, of which some can be left out for a log."""
+
+    __slots__ = ("_kept", "_mask", "_rows")
+
+    def __init__(self, rows: Iterable[Row[T]]) -> None:
+        self._rows = tuple(rows)
         self._mask = 0
-        for item in self.items:
-            matcher, whole = pattern_of(item)
-            place = -1 if matcher is None else scanner.register(matcher)
-            beginning = first_bytes(matcher) if matcher is not None and whole else None
-            if place >= 0:
-                self._mask |= 1 << place
-            self._rows.append((place, EVERYTHING if beginning is None else beginning, item))
+        for one in self._rows:
+            if one.place >= 0:
+                self._mask |= 1 << one.place
         self._kept: dict[tuple[int, int], tuple[T, ...]] = {}
 
     def select(self, found: int, first: int) -> tuple[T, ...]:

@@ -6,7 +6,7 @@ several places, for what is under it is the same everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ossec.analysisd.rules import ROOT_IDS, Rule
 from ossec.regex import word_match
@@ -67,10 +67,7 @@ class RuleSet:
         if rule.if_matched_sid is not None:
             self.sid_targets.add(rule.if_matched_sid)
         if rule.if_matched_group is not None:
-            pattern = rule.if_matched_group
-            self._counted[rule.id] = [
-                other for other in self if pattern.test(other.group.encode("utf-8", "surrogateescape"))
-            ]
+            self._counted[rule.id] = self._in_group(rule.if_matched_group.test)
 
     def counted_by(self, rule: Rule) -> list[Rule]:
         """The rules whose events a composite with if_matched_group counts."""
@@ -103,6 +100,18 @@ class RuleSet:
         message = f"no rule with an id below {ROOT_IDS} is of the category {rule.category}"
         raise NotFound(message, told, "category")
 
+    def _in_group(self, test: Callable[[bytes], bool]) -> list[Rule]:
+        """The rules whose group string passes, in load order; each string is asked once."""
+        answers: dict[str, bool] = {}
+        found = []
+        for rule in self:
+            answer = answers.get(rule.group)
+            if answer is None:
+                answer = answers[rule.group] = test(rule.group.encode("utf-8", "surrogateescape"))
+            if answer:
+                found.append(rule)
+        return found
+
     def _find(self, sid: int, element: str) -> Rule:
         found = self.by_id.get(sid)
         if found is None:
@@ -111,7 +120,7 @@ class RuleSet:
         return found
 
     def _by_group(self, group: str, element: str) -> list[Rule]:
-        found = [other for other in self if word_match(group, other.group.encode("utf-8", "surrogateescape"))]
+        found = self._in_group(lambda text: word_match(group, text))
         if not found:
             told = f"rules_list: Group '{group}' not found. Invalid 'if_group'."
             raise NotFound(f"no rule before it is in the group '{group}' of its <{element}>", told, element)
