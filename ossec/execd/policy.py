@@ -68,6 +68,7 @@ class _Block:
         "cancelled",
         "expires",
         "failures",
+        "fresh",
         "held",
         "id",
         "made",
@@ -95,6 +96,7 @@ class _Block:
         self.alert = _alert_of(words)
         self.made = False  # an add has succeeded, now or before a restart
         self.held = False  # and its effect is there as far as we know
+        self.fresh = True  # an add was asked for and has not started: it comes first even if its time is over already
         self.touched = False  # an add may have had an effect
         self.spent = False  # adding has failed for good
         self.releasing = False  # its time is over: what counts now is delete
@@ -198,7 +200,7 @@ class Policy:
             length = max(entry.expires - entry.started, 0.0)
             expires = min(entry.expires, now + length)  # a clock that was set back must not lengthen a block
             block = _Block(entry.id, entry.name, words, entry.started, expires, int(length) or -1)
-            block.alert, block.made, block.touched = entry.alert, entry.made, True
+            block.alert, block.made, block.touched, block.fresh = entry.alert, entry.made, True, False
             block.held = entry.made and same_boot
             if expires <= now:
                 block.failures = entry.failures
@@ -288,6 +290,7 @@ class Policy:
             block.retry_at = 0.0
             if block.expires > now:
                 block.expires = now
+                block.fresh = False
                 block.cancelled = not block.touched
                 records.append(block.entry(key))
         if records:
@@ -375,6 +378,7 @@ class Policy:
             block.name, block.words, block.alert = name, words, _alert_of(words)
             block.started, block.expires, block.timeout = now, now + length, timeout
             block.releasing = block.spent = block.held = block.cancelled = block.parked = False
+            block.fresh = True
             block.failures = 0
             block.retry_at = 0.0
         records.append(block.entry(key))
@@ -412,6 +416,7 @@ class Policy:
             block = lane.block
             block.expires = min(block.expires, now)
             block.retry_at = 0.0
+            block.fresh = False
             block.cancelled = not block.touched
             records.append(block.entry(key))
             lifted.append(key)
@@ -495,7 +500,8 @@ class Policy:
         if block is None or lane.block is None:
             del self._lanes[key]
         elif action is not None and self._take_place(key, lane):
-            block.touched = True
+            if action == ADD:
+                block.touched, block.fresh = True, False
             self._last_run += 1
             self._start(
                 lane,
@@ -513,11 +519,11 @@ class Policy:
             else:
                 return ADD
             return None
-        if not block.touched:
-            if not block.cancelled:
-                return ADD  # a negative timeout: OSSEC runs both, ours in this order
+        if block.cancelled:
             self._forget(key, block)
             return None
+        if block.fresh:
+            return ADD  # a negative timeout: OSSEC runs both, ours in this order
         if not block.releasing:
             block.releasing = True
             block.failures = 0

@@ -84,6 +84,31 @@ def test_without_a_time_to_come_nothing_is_kept(timeout: int) -> None:
     assert host.policy.blocks == 0
 
 
+def test_a_negative_time_runs_both_also_while_the_last_delete_runs() -> None:
+    host = Host("fw - log.sh - -5\n", answer=lambda run: None if run.action == b"delete" else (0.0, GOOD))
+    host.send(message("fw", alert="1.1"))
+    host.send(message("fw", alert="2.2"))
+    host.end(host.runs[1])
+    assert [(run.action, run.words[2]) for run in host.runs] == [
+        (b"add", b"1.1"),
+        (b"delete", b"1.1"),
+        (b"add", b"2.2"),
+        (b"delete", b"2.2"),
+    ]
+
+
+def test_a_lift_of_a_block_that_is_asked_for_while_its_delete_runs_makes_none() -> None:
+    host = Host(answer=lambda run: None if run.action == b"delete" else (0.0, GOOD))
+    host.send(message())
+    host.run_to(5)
+    host.send(message(alert="2.2"))
+    host.send(lift(name="fw5"))
+    host.end(host.runs[1], BAD)
+    host.end(host.runs[2])
+    assert [run.action for run in host.runs] == [b"add", b"delete", b"delete"]
+    assert host.policy.blocks == 0
+
+
 def test_a_clock_that_was_set_back_lengthens_no_block() -> None:
     host = Host()
     host.run_to(1000)
