@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 from ossec.analysisd.rootcheck import DECODER as ROOTCHECK
 from ossec.analysisd.rootcheck import keyed_values
-from ossec.messages import alert_json
-from ossec.messages.alert import MAX_LINE, Alert
-from ossec.messages.alert import format as format_alert
+from ossec.messages import alert, alert_json
+from ossec.messages.alert import MAX_LINE
 from ossec.messages.alert_json import RuleText, text
 
 if TYPE_CHECKING:
@@ -47,13 +46,30 @@ def place(event: Event) -> bytes:
     return event.hostname + b"->" + event.location
 
 
+class _KnownRule:
+    """What alerts of one rule share.  Keeps the rule, so that its id() stays its own."""
+
+    __slots__ = ("comment", "group", "head", "json", "line", "rule")
+
+    def __init__(self, rule: Rule) -> None:
+        comment = rule.description if rule.description is not None else NO_DESCRIPTION
+        group = " ".join(rule.group.splitlines())
+        info = rule.info[0][1] if rule.info else None
+        self.rule = rule
+        self.comment = encode(comment)
+        self.group = encode(group)
+        self.head = alert.head_text(rule.mail, self.group)
+        self.line = alert.rule_text(rule.id, rule.level, self.comment)
+        self.json = RuleText(rule.level, comment, rule.id, rule.cve, info, rule.frequency, group)
+
+
 class Renderer:
     """Formats events; one per daemon, or per test."""
 
     def __init__(self) -> None:
         self._second = -1
         self._stamp = b""
-        self._rules: dict[int, tuple[Rule, RuleText, bytes, bytes]] = {}
+        self._rules: dict[int, _KnownRule] = {}
         self._decoders: dict[int, tuple[Decoder, dict[str, object]]] = {}
 
     def stamp(self, now: int) -> bytes:
@@ -71,43 +87,35 @@ class Renderer:
             )
         return self._stamp
 
-    def alert(self, event: Event, number: int) -> Alert:
-        """The alert of an event whose rule fired."""
+    def alert_text(self, event: Event, number: int) -> bytes:
+        """The record for alerts.log of an event whose rule fired."""
         rule = event.rule
         assert rule is not None
-        _, _, group, comment = self._rule(rule)
+        known = self._rules.get(id(rule)) or self._know(rule)
         now = int(event.time)
         log = event.full_log
         if len(log) > MAX_LINE:
             log = _cut(log)
+        location = event.location
+        if not event.agent and event.hostname != location:
+            location = event.hostname + b"->" + location
         context = event.context
-        return Alert(
+        return alert.compose(
             now,
             number,
-            rule.mail,
-            group,
-            self.stamp(now),
-            place(event),
-            rule.id,
-            rule.level,
-            comment,
-            event.srcip,
-            event.srcport,
-            event.dstip,
-            event.dstport,
-            event.dstuser,
+            known.head,
+            self._stamp if now == self._second else self.stamp(now),
+            location,
+            known.line,
+            (event.srcip, event.srcport, event.dstip, event.dstport, event.dstuser),
             (log, *[line[:MAX_LINE] for line in context]) if context else (log,),
         )
-
-    def alert_text(self, event: Event, number: int) -> bytes:
-        """The record for alerts.log."""
-        return format_alert(self.alert(event, number))
 
     def custom(self, template: bytes, event: Event, number: int) -> bytes:
         """One line in the format of `<custom_alert_output>`."""
         rule = event.rule
         assert rule is not None
-        _, _, group, comment = self._rule(rule)
+        known = self._rules.get(id(rule)) or self._know(rule)
         values = {
             b"TIMESTAMP": b"%d" % int(event.time),
             b"FTELL": b"%d" % number,
@@ -119,8 +127,8 @@ class Renderer:
             b"SRCIP": event.srcip,
             b"DSTUSER": event.dstuser,
             b"FULLLOG": event.full_log,
-            b"RULECOMMENT": comment,
-            b"RULEGROUP": group,
+            b"RULECOMMENT": known.comment,
+            b"RULEGROUP": known.group,
         }
 
         def value(match: re.Match[bytes]) -> bytes:
@@ -235,17 +243,11 @@ class Renderer:
         self._rules.clear()
         self._decoders.clear()
 
-    def _rule(self, rule: Rule) -> tuple[Rule, RuleText, bytes, bytes]:
-        known = self._rules.get(id(rule))
-        if known is None:
-            if len(self._rules) >= MAX_RULES:
-                self._rules.clear()
-            comment = rule.description if rule.description is not None else NO_DESCRIPTION
-            info = rule.info[0][1] if rule.info else None
-            group = " ".join(rule.group.splitlines())
-            json_text = RuleText(rule.level, comment, rule.id, rule.cve, info, rule.frequency, group)
-            known = rule, json_text, encode(group), encode(comment)
-            self._rules[id(rule)] = known
+    def _know(self, rule: Rule) -> _KnownRule:
+        """Make what is the same for every alert of a rule."""
+        if len(self._rules) >= MAX_RULES:
+            self._rules.clear()
+        known = self._rules[id(rule)] = _KnownRule(rule)
         return known
 
     def _rule_json(self, event: Event, rule: Rule) -> str:
@@ -253,7 +255,8 @@ class Renderer:
         decoder = event.decoder
         if decoder is not None and decoder.name == ROOTCHECK and b"{" in event.full_log:
             more = keyed_values(text(event.full_log))
-        return self._rule(rule)[1].format(rule.firedtimes, more)
+        known = self._rules.get(id(rule)) or self._know(rule)
+        return known.json.format(rule.firedtimes, more)
 
     def _decoder(self, event: Event) -> dict[str, object]:
         decoder = event.decoder

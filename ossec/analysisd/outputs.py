@@ -239,6 +239,10 @@ class Outputs:
             file.flush()
 
     @property
+    def has_archives(self) -> bool:
+        return self.archives is not None or self.archives_json is not None
+
+    @property
     def waiting(self) -> int:
         return sum(file.waiting for file in self._files)
 

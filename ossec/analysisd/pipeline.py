@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("ossec.analysisd")
 
 REPEATS = 3  # lines that a new one is compared with
-REPEATS_OFF, REPEATS_AS_OSSEC, REPEATS_PER_LOCATION = 0, 1, 2
+ALERT = Verdict.ALERT
+REPEATS_AS_OSSEC, REPEATS_PER_LOCATION = 1, 2  # analysisd.repeat_filter; 0: off
 MAX_LOCATIONS = 4096  # locations whose last lines are kept, with REPEATS_PER_LOCATION
 MAX_COMPLAINTS = 100  # lines about malformed messages in an hour; the rest is counted
 SHOWN = 1024  # bytes of a malformed message in such a line
@@ -112,23 +113,51 @@ class Analysis:
 
     def receive(self, datagrams: Iterable[bytes], now: int) -> list[Dispatch]:
         """Handle datagrams that arrived at `now`, in order; the responses they ask for.  `outputs.flush()` is due."""
+        # One loop with few calls: this is run for every event (see bench_analysisd).
         hour = self.statistics.hour
         if not hour.start <= now < hour.end:
             self.roll(now)
         dispatches: list[Dispatch] = []
-        handlers = self._handlers
+        take_apart, decode, judge = queue.decode, self.engine.decode, self.engine.judge
+        handlers, statistics, recent = self._handlers, self.statistics, self._recent
+        log_firewall, as_ossec = self.options.log_firewall, self.options.repeat_filter == REPEATS_AS_OSSEC
+        archives = self.outputs.has_archives
         for datagram in datagrams:
+            self.counters.received += 1
             try:
-                kind, location, text = queue.decode(datagram)
+                kind, location, text = take_apart(datagram)
             except queue.BadQueueMessage:
                 self._complain(datagram)
                 continue
             handler = handlers.get(kind)
-            if handler is None:
-                event = Event(kind, location, clean(text), now)
-                self._handle_log(event, dispatches)
-            else:
+            if handler is not None:
                 self._handle_special(Event(kind, location, text, now), handler, dispatches)
+                continue
+            event = Event(kind, location, clean(text), now)
+            decode(event)
+            if event.type == "syslog":
+                line = event.full_log
+                if as_ossec:
+                    if line in recent:
+                        self.counters.repeats += 1
+                        continue
+                    recent.append(line)
+                elif self._repeats(event):
+                    self.counters.repeats += 1
+                    continue
+            elif event.type == "firewall" and log_firewall and not self._normalise_packet(event):
+                continue
+            decoder = event.decoder
+            if decoder is not None and decoder.plugin is decode_ossec_alert:
+                self._handle_forwarded(event, dispatches)
+                continue
+            statistics.events += 1
+            if statistics.events > statistics.limit:
+                self._tell_excess(event)
+            if judge(event) is ALERT:
+                self._raise(event, dispatches)
+            if archives:
+                self._archive(event)
         return dispatches
 
     def roll(self, now: int) -> None:
@@ -156,23 +185,7 @@ class Analysis:
         self._make_stats_rule()
 
     # one event
-    def _handle_log(self, event: Event, dispatches: list[Dispatch]) -> None:
-        self.counters.received += 1
-        engine = self.engine
-        engine.decode(event)
-        if event.type == "firewall" and self.options.log_firewall and not self._normalise_packet(event):
-            return
-        if event.type == "syslog" and self._repeats(event):
-            self.counters.repeats += 1
-            return
-        decoder = event.decoder
-        if decoder is not None and decoder.plugin is decode_ossec_alert:
-            self._handle_forwarded(event, dispatches)
-            return
-        self._judge(event, dispatches)
-
     def _handle_special(self, event: Event, handler: Callable[[Event], str | None], dispatches: list[Dispatch]) -> None:
-        self.counters.received += 1
         event.hostname = event.location if event.agent else self.options.own_name
         if event.queue != queue.SYSCHECK:
             event.full_log = clean(event.full_log)
@@ -189,10 +202,9 @@ class Analysis:
         return self.syscheck.decode(event)
 
     def _judge(self, event: Event, dispatches: list[Dispatch]) -> None:
-        excess = self.statistics.count()
-        if excess is not None:
-            self._tell_excess(event, excess)
-        if self.engine.judge(event) is Verdict.ALERT:
+        if self.statistics.count():
+            self._tell_excess(event)
+        if self.engine.judge(event) is ALERT:
             self._raise(event, dispatches)
         self._archive(event)
 
@@ -221,18 +233,14 @@ class Analysis:
 
     # what comes between decoding and rules
     def _repeats(self, event: Event) -> bool:
-        """Whether one of the last lines was the same."""
-        mode = self.options.repeat_filter
-        if mode == REPEATS_OFF:
+        """Whether one of the last lines of the location was the same; never when the filter is off."""
+        if self.options.repeat_filter != REPEATS_PER_LOCATION:
             return False
-        recent = self._recent
-        if mode == REPEATS_PER_LOCATION:
-            known = self._recent_by_location.get(event.location)
-            if known is None:
-                if len(self._recent_by_location) >= MAX_LOCATIONS:
-                    self._recent_by_location.clear()
-                known = self._recent_by_location[event.location] = deque(maxlen=REPEATS)
-            recent = known
+        recent = self._recent_by_location.get(event.location)
+        if recent is None:
+            if len(self._recent_by_location) >= MAX_LOCATIONS:
+                self._recent_by_location.clear()
+            recent = self._recent_by_location[event.location] = deque(maxlen=REPEATS)
         if event.full_log in recent:
             return True
         recent.append(event.full_log)
@@ -274,9 +282,8 @@ class Analysis:
         event.srcip = srcip
         event.dstuser = user
         event.rule = rule
-        excess = self.statistics.count()
-        if excess is not None:
-            self._tell_excess(event, excess)
+        if self.statistics.count():
+            self._tell_excess(event)
         if rule.level:
             self._raise(event, dispatches)
         self._archive(event)
@@ -293,7 +300,8 @@ class Analysis:
             mail=options.stats_mail,
         )
 
-    def _tell_excess(self, event: Event, text: str) -> None:
+    def _tell_excess(self, event: Event) -> None:
+        text = self.statistics.tell()
         told = Event(event.queue, event.location, text.encode(), event.time)
         told.hostname = event.hostname
         told.rule = self._stats_rule

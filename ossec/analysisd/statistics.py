@@ -88,10 +88,10 @@ class Statistics:
         self.limit = NEVER
         self._set_limit()
 
-    def count(self) -> str | None:
-        """One more event; the text of an alert when that is too many."""
+    def count(self) -> bool:
+        """One more event; whether that is too many (`tell` says it, once an hour)."""
         self.events += 1
-        return self._tell() if self.events > self.limit else None
+        return self.events > self.limit
 
     def roll(self, now: int, rule_hits: list[tuple[int, int, int]]) -> dict[tuple[str, ...], str]:
         """Begin the hour of `now`; what to append to (`totals`) or write over files below stats/.
@@ -122,8 +122,9 @@ class Statistics:
             if averages.days > MIN_DAYS and averages.hours[self.hour.hour]:
                 self.limit = min(self.limit, self.limits.over(averages.hours[self.hour.hour]))
 
-    def _tell(self) -> str:
-        self.limit = NEVER  # once an hour
+    def tell(self) -> str:
+        """The text of the alert about too many events; none more in this hour."""
+        self.limit = NEVER
         self.alerts_today += 1
         hour, weekly = self.hour.hour, self.learned.weekly[self.hour.weekday]
         hourly = self.learned.hourly

@@ -81,69 +81,76 @@ class Alert(NamedTuple):
 
 def format(alert: Alert) -> bytes:
     """The record, empty line included."""
-    (
-        time,
-        number,
-        mail,
-        group,
-        date,
-        location,
-        rule,
-        level,
-        comment,
-        srcip,
-        srcport,
-        dstip,
-        dstport,
-        user,
-        lines,
-        src_location,
-        dst_location,
-    ) = alert
-    head = b"** Alert %d.%d: %b- %b\n%b %b\nRule: %d (level %d) -> '%b'\n" % (
-        time,
-        number,
-        b"mail  " if mail else b"",
-        group,
-        date,
-        location,
-        rule,
-        level,
-        comment,
-    )
-    newlines = 3
+    head = head_text(alert.mail, alert.group)
+    rule = rule_text(alert.rule, alert.level, alert.comment)
+    if b"\n" in alert.date:
+        raise ValueError("a date holds a newline")
+    return compose(alert[0], alert[1], head, alert.date, alert.location, rule, alert[9:14], alert.lines, alert[15:17])
+
+
+def head_text(mail: bool, group: bytes) -> bytes:
+    """What follows the id in the first line; the same for every alert of a rule."""
+    return b": %b- %b\n" % (b"mail  " if mail else b"", _one_line(group))
+
+
+def rule_text(rule: int, level: int, comment: bytes) -> bytes:
+    """The third line; the same for every alert of a rule."""
+    return b"Rule: %d (level %d) -> '%b'\n" % (rule, level, _one_line(comment))
+
+
+def compose(
+    time: int,
+    number: int,
+    head: bytes,
+    date: bytes,
+    location: bytes,
+    rule: bytes,
+    fields: tuple[bytes | None, ...],
+    lines: tuple[bytes, ...],
+    geoip: tuple[bytes | None, ...] = (None, None),
+) -> bytes:
+    """The record from finished pieces.  `fields`: srcip, srcport, dstip, dstport, user; `geoip`: source, target."""
+    srcip, srcport, dstip, dstport, user = fields
+    text = b""
+    newlines = 0
     if srcip is not None:
-        head += b"Src IP: %b\n" % srcip
-        newlines += 1
-    if src_location is not None:
-        head += b"Src Location: %b\n" % src_location
+        text = b"Src IP: %b\n" % srcip
+        newlines = 1
+    if geoip[0] is not None:
+        text += b"Src Location: %b\n" % _one_line(geoip[0])
         newlines += 1
     if srcport is not None:
-        head += b"Src Port: %b\n" % srcport
+        text += b"Src Port: %b\n" % srcport
         newlines += 1
     if dstip is not None:
-        head += b"Dst IP: %b\n" % dstip
+        text += b"Dst IP: %b\n" % dstip
         newlines += 1
-    if dst_location is not None:
-        head += b"Dst Location: %b\n" % dst_location
+    if geoip[1] is not None:
+        text += b"Dst Location: %b\n" % _one_line(geoip[1])
         newlines += 1
     if dstport is not None:
-        head += b"Dst Port: %b\n" % dstport
+        text += b"Dst Port: %b\n" % dstport
         newlines += 1
     if user is not None:
-        head += b"User: %b\n" % user
+        text += b"User: %b\n" % user
         newlines += 1
-    if head.count(b"\n") != newlines:
-        return format(_fold(alert))
-    body = b"\n".join(lines)
-    if b"\n\n" in body or b"\n** Alert " in body:
-        body = _guard(body)
-    return b"%b%b\n\n" % (head, body)
+    if text.count(b"\n") != newlines or b"\n" in location:
+        safe = tuple(None if field is None else _one_line(field) for field in fields)
+        return compose(time, number, head, date, _one_line(location), rule, safe, lines, geoip)
+    if len(lines) == 1:
+        body = lines[0]
+        if b"\n" in body:
+            body = _guard(body)
+    else:
+        body = b"\n".join(lines)
+        if b"\n\n" in body or b"\n** Alert " in body:
+            body = _guard(body)
+    return b"** Alert %d.%d%b%b %b\n%b%b%b\n\n" % (time, number, head, date, location, rule, text, body)
 
 
-def _fold(alert: Alert) -> Alert:
-    """Every text of the header on one line: a newline in a location or a group would start a line of its own."""
-    return Alert(*(value.replace(b"\n", b" ") if isinstance(value, bytes) else value for value in alert))  # type: ignore[arg-type]
+def _one_line(text: bytes) -> bytes:
+    """A newline in a location or a group would start a line of its own."""
+    return text.replace(b"\n", b" ")
 
 
 def _guard(body: bytes) -> bytes:

@@ -29,7 +29,7 @@ def learned(days: int, average: int) -> Learned:
 
 
 def run(statistics: Statistics, events: int) -> list[str]:
-    return [text for text in (statistics.count() for _ in range(events)) if text]
+    return [statistics.tell() for _ in range(events) if statistics.count()]
 
 
 def test_the_21st_event_is_too_many_where_10_are_usual() -> None:
