@@ -52,13 +52,15 @@ class Environment:
         return self._clock
 
 
-def compile_test(rule: Rule, environment: Environment, *, lowered: bool) -> Test | None:
+def compile_test(rule: Rule, environment: Environment, *, lowered: bool, without: str = "") -> Test | None:
     """The tests of a rule but those on decoder and program name; None when there is no other.
 
-    `lowered`: the log is pure ASCII and its lower-cased form is given.
+    `lowered`: the log is pure ASCII and its lower-cased form is given.  `without`: leave out the test of this element,
+    which the caller knows to hold.
     """
     names: dict[str, Any] = {}
-    parts = [part for _, part in _expressions(rule, environment, names, lowered=lowered, static=False)]
+    expressions = _expressions(rule, environment, names, lowered=lowered, static=False)
+    parts = [part for element, part in expressions if element != without]
     return _evaluate(" and ".join(parts), names) if parts else None
 
 

@@ -18,7 +18,7 @@ What keeps it fast, at any number of rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ossec.analysisd.conditions import Environment, Test, compile_test, separate_tests
 from ossec.analysisd.rules import Rule
@@ -34,27 +34,98 @@ MAX_PROGRAMS = 4096  # program names whose accepted patterns are remembered
 MAX_STATIC = 2048  # (decoder, program patterns) combinations whose children are kept
 # patterns on what regexes of decoders cut out of the log, so that their literals too are in the log
 CUT_OUT = ("url", "id", "status")
+ON_LOG = ("match", "regex")  # elements that look at the log itself
+NO_PROGRAM = -1
 
 # (step, rule, element): `try`; `fail` at an element's test, or `match` and, if there are any, `children`
 Trace = Callable[[str, Rule, str], None]
 
 
 class _Node:
-    """A rule, its tests in both forms, and what stands under it."""
+    """A rule, its tests, and what stands under it."""
 
-    __slots__ = ("any_test", "ascii_test", "children", "noalert", "place", "programs", "rule", "static", "tests")
+    __slots__ = (
+        "any_test",
+        "ascii_test",
+        "children",
+        "place",
+        "programs",
+        "rule",
+        "static",
+        "sure_test",
+        "tests",
+        "winner",
+    )
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
-        self.noalert = rule.noalert
+        self.winner = None if rule.noalert else rule  # what it ends in when no child matches
         self.place = -1  # of its pattern in the set of all; -1: it has none with literals
         self.programs: Matcher | None = rule.patterns.get("program_name") or rule.patterns.get("program_name_pcre2")
         self.children: tuple[_Node, ...] = ()
         self.ascii_test: Test | None = None
         self.any_test: Test | None = None
+        self.sure_test: Test | None = None  # as ascii_test, when the pass over the log has already matched its pattern
         self.tests: list[tuple[str, Test]] | None = None  # one by one, made when first asked for
         # (decoder, program patterns) -> children that pass these: always to be tried, mask and nodes of the others
         self.static: dict[tuple[str | None, int], _Static] = {}
+
+
+class _Situation(NamedTuple):
+    """What decides which rules can match, besides the tests on single fields."""
+
+    type: str
+    decoder: str | None
+    accepted: int  # program patterns that accept the program name, as bits; NO_PROGRAM
+    found: int  # patterns whose literals are in the log, as bits
+    plain: bool  # the log is pure ASCII
+
+
+Row = tuple[Test | None, Rule | None, "_Level | None"]
+
+
+class _Level:
+    """The children of a rule that are worth trying in one situation, found when first asked for.
+
+    A row: the test (None: none is needed), the rule to end in (None: noalert), and the level below.
+    """
+
+    __slots__ = ("matching", "node", "rows", "situation")
+
+    def __init__(self, matching: Matching, node: _Node | None, situation: _Situation) -> None:
+        self.matching = matching
+        self.node = node  # None: the roots
+        self.situation = situation
+        self.rows: tuple[Row, ...] | None = None
+
+    def fill(self) -> tuple[Row, ...]:
+        situation = self.situation
+        rows: list[Row] = []
+        for child in self.matching.candidates(self.node, situation):
+            if not situation.plain:
+                test = child.any_test
+            elif child.place >= 0 and situation.found != EVERYTHING:
+                test = child.sure_test
+            else:
+                test = child.ascii_test
+            rows.append((test, child.winner, _Level(self.matching, child, situation) if child.children else None))
+        self.rows = tuple(rows)
+        return self.rows
+
+
+def _descend(level: _Level, event: Event, low: bytes) -> Rule | None:
+    rows = level.rows
+    if rows is None:
+        rows = level.fill()
+    for test, rule, below in rows:
+        if test is None or test(event, low):
+            if below is not None:
+                winner = _descend(below, event, low)
+                if winner is not None:
+                    return winner
+            if rule is not None:
+                return rule
+    return None
 
 
 class _Static:
@@ -83,9 +154,6 @@ class _Static:
         return tuple(node for _, node in chosen)
 
 
-Plan = dict[_Node, tuple[_Node, ...]]
-
-
 class Matching:
     """The rule tree, compiled."""
 
@@ -98,9 +166,12 @@ class Matching:
             node.children = tuple(self._nodes[child.id] for child in rule.children)
             node.ascii_test = compile_test(rule, environment, lowered=True)
             node.any_test = compile_test(rule, environment, lowered=False)
-            pattern = _best_pattern(rule)
-            if pattern is not None:
+            best = _best_pattern(rule)
+            if best is not None:
+                element, pattern = best
                 node.place = scanner.register(pattern)
+                sure = element if pattern.exact and element in ON_LOG else ""
+                node.sure_test = compile_test(rule, environment, lowered=True, without=sure)
         self._roots: dict[str, tuple[_Node, ...]] = {}
         for root in rules.roots:
             self._roots[root.category] = (*self._roots.get(root.category, ()), self._nodes[root.id])
@@ -108,15 +179,13 @@ class Matching:
             dict.fromkeys(node.programs for node in self._nodes.values() if node.programs is not None)
         )
         self._programs: dict[bytes, int] = {}
-        self._plans: dict[tuple[str | None, int, int], Plan] = {}
+        self._plans: dict[_Situation, _Level] = {}
 
     def match(self, event: Event) -> Rule | None:
         """The rule that the event ends in."""
-        roots = self._roots.get(event.type)
-        if roots is None:
-            return None
         log = event.log
-        found = self._scanner.scan(log)
+        scanner = self._scanner
+        found = scanner.scan(log)
         decoder = event.decoder
         if decoder is None:
             key = None
@@ -126,46 +195,18 @@ class Matching:
                 found = EVERYTHING  # its fields need not stand in the log
         program = event.program_name
         if program is None:
-            accepted = -1
+            accepted = NO_PROGRAM
         else:
             known = self._programs.get(program)
             accepted = self._accepted(program) if known is None else known
-        plan = self._plans.get((key, accepted, found))
+        situation = (event.type, key, accepted, found, log.isascii())
+        plan = self._plans.get(situation)  # type: ignore[call-overload]  # a named tuple equals its plain twin
         if plan is None:
             if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
-            plan = self._plans[key, accepted, found] = {}
-        ascii_log = log.isascii()
-        for root in roots:
-            if (root.rule.decoded_as is None or root.rule.decoded_as == key) and (
-                root.programs is None or (program is not None and root.programs.test(program))
-            ):
-                test = root.ascii_test if ascii_log else root.any_test
-                if test is None or test(event, self._scanner.low):
-                    rule = self._below(root, event, ascii_log, plan, key, accepted, found)
-                    if rule is not None:
-                        return rule
-        return None
-
-    def _below(
-        self, node: _Node, event: Event, ascii_log: bool, plan: Plan, key: str | None, accepted: int, found: int
-    ) -> Rule | None:
-        """The winner from a rule down whose own tests hold."""
-        children = plan.get(node)
-        if children is None:
-            children = plan[node] = self._select(node, key, accepted, found)
-        for child in children:
-            test = child.ascii_test if ascii_log else child.any_test
-            if test is not None and not test(event, self._scanner.low):
-                continue
-            if not child.children:
-                if child.noalert:
-                    continue
-                return child.rule
-            rule = self._below(child, event, ascii_log, plan, key, accepted, found)
-            if rule is not None:
-                return rule
-        return None if node.noalert else node.rule
+            named = _Situation(*situation)
+            plan = self._plans[named] = _Level(self, None, named)
+        return _descend(plan, event, scanner.low)
 
     def walk_all(self, event: Event, trace: Trace) -> Rule | None:
         """The same result by trying every rule in turn; `trace` is told of each step."""
@@ -191,7 +232,7 @@ class Matching:
             found = self._walk(child, event, trace)
             if found is not None:
                 return found
-        return None if node.noalert else rule
+        return node.winner
 
     def _accepted(self, program: bytes) -> int:
         """Which of the rules' program patterns accept a name, as bits."""
@@ -204,30 +245,36 @@ class Matching:
         self._programs[program] = bits
         return bits
 
-    def _select(self, node: _Node, key: str | None, accepted: int, found: int) -> tuple[_Node, ...]:
-        """The children of a rule that an event of this decoder, program and log can match."""
-        static = node.static.get((key, accepted))
+    def candidates(self, node: _Node | None, situation: _Situation) -> tuple[_Node, ...]:
+        """The children of a rule (or the roots) that an event can match, in order."""
+        if node is None:
+            passing = self._passing(self._roots.get(situation.type, ()), situation)
+            return _Static(passing).select(situation.found)
+        key = (situation.decoder, situation.accepted)
+        static = node.static.get(key)
         if static is None:
-            programs = {p for n, p in enumerate(self._program_patterns) if accepted >= 0 and accepted >> n & 1}
-            passing = [
-                (position, child)
-                for position, child in enumerate(node.children)
-                if (child.rule.decoded_as is None or child.rule.decoded_as == key)
-                and (child.programs is None or child.programs in programs)
-            ]
             if len(node.static) >= MAX_STATIC:
                 node.static.clear()
-            static = node.static[key, accepted] = _Static(passing)
-        return static.select(found)
+            static = node.static[key] = _Static(self._passing(node.children, situation))
+        return static.select(situation.found)
+
+    def _passing(self, nodes: tuple[_Node, ...], situation: _Situation) -> list[tuple[int, _Node]]:
+        """Those of some rules that ask for this decoder and program name or for none, with their positions."""
+        accepted = situation.accepted
+        programs = {p for n, p in enumerate(self._program_patterns) if accepted != NO_PROGRAM and accepted >> n & 1}
+        return [
+            (position, node)
+            for position, node in enumerate(nodes)
+            if node.rule.decoded_as in (None, situation.decoder)
+            and (node.programs is None or node.programs in programs)
+        ]
 
 
-def _best_pattern(rule: Rule) -> Matcher | None:
-    """The pattern of a rule whose literals say most: the longest of the shortest."""
+def _best_pattern(rule: Rule) -> tuple[str, Matcher] | None:
+    """The pattern of a rule whose literals say most (the longest of the shortest), and its element."""
     patterns = rule.patterns
-    candidates = [
-        patterns.get("match") or patterns.get("match_pcre2"),
-        patterns.get("regex") or patterns.get("pcre2"),
-        *(patterns.get(name) or patterns.get(f"{name}_pcre2") for name in CUT_OUT),
-    ]
-    useful = [matcher for matcher in candidates if matcher is not None and selective(matcher)]
-    return max(useful, key=strength, default=None)
+    candidates = [("match", patterns.get("match") or patterns.get("match_pcre2"))]
+    candidates.append(("regex", patterns.get("regex") or patterns.get("pcre2")))
+    candidates += [(name, patterns.get(name) or patterns.get(f"{name}_pcre2")) for name in CUT_OUT]
+    useful = [(element, matcher) for element, matcher in candidates if matcher is not None and selective(matcher)]
+    return max(useful, key=lambda pair: strength(pair[1]), default=None)
