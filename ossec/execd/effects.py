@@ -5,6 +5,7 @@ Effects of one turn are performed in this order: all `Journal` records (one writ
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ossec.execd.journal import Key, Record
@@ -96,4 +97,5 @@ class Alert:
     text: str
 
 
+Table = tuple[Mapping[bytes, Command], Sequence[Log]]  # ar.conf: commands by name, and what there is to say
 Effect = Journal | Start | Kill | Log | Alert

@@ -19,24 +19,37 @@ Times are seconds since the epoch, on a clock that does not jump while the daemo
 
 from __future__ import annotations
 
+import errno
 import heapq
-import ipaddress
 import itertools
 import logging
 import os
-import re
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from ossec.execd.effects import ADD, DELETE, Alert, Command, Effect, Journal, Kill, Log, Outcome, Run, Start
-from ossec.execd.journal import Entry, Gone, Key, Offender, Record, State
+from ossec.execd.effects import ADD, DELETE, Alert, Command, Effect, Journal, Kill, Log, Outcome, Run, Start, Table
+from ossec.execd.journal import Gone, Key, Record, State
+from ossec.execd.lanes import Block, Lane
+from ossec.execd.offenders import Offenders
+from ossec.execd.words import (
+    ABSENT,
+    LIFT,
+    alert_of,
+    call_of,
+    is_event,
+    key_of,
+    places_of,
+    reason_of,
+    refuse,
+    show,
+    times,
+)
 from ossec.messages import execq
 
 MAX_WORDS = 29  # words after `add` that a script gets; OSSEC's argv has room for no more
 MAX_PARALLEL = 32  # of one script at once: a storm is no thousand processes, a hanging script delays itself
 MAX_WAITING = 10_000  # calls that wait for their turn; above it the shell leaves messages in the socket
 MAX_BLOCKS = 65_536  # blocks in force; above it the one that would end first ends now, for the newest attacker
-MAX_OFFENDERS = 65_536  # remembered offenders; the one not seen for longest is forgotten
 RUN_LIMIT = 180.0  # seconds that a script may take: OSSEC's own retry for 15 s, none needs minutes
 KILL_GRACE = 5.0  # seconds between asking a hanging script to end and ending it
 ADD_PAUSES = (1.0, 5.0, 20.0)  # between attempts to block: an attack runs now
@@ -44,85 +57,8 @@ DELETE_PAUSES = (60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)  # between attempts 
 ALERT_AT = 3  # failed attempts to release until somebody is told
 ALERT_AGAIN = 24  # and again each time that many more have failed: once a day
 ALERT_PAUSE = 60.0  # seconds between alerts about one response that cannot be made; the rest is counted
-TRANSIENT = frozenset({11, 12, 23, 24, 26})  # EAGAIN ENOMEM ENFILE EMFILE ETXTBSY: a failed start worth another try
-SHOWN = 300  # characters of a script's complaint in a log line
-
-LIFT = (b"(from_the_server)", b"(delete)")  # last words of a message that ends a block by hand
-
-_USER = re.compile(rb"[A-Za-z._0-9@?-]*\Z")  # what analysisd lets through
-_ADDRESS = re.compile(rb"[A-Za-z.:_0-9-]*(%[A-Za-z0-9._-]+)?(/[0-9]{1,3})?\Z")  # and zones and networks, given by hand
-_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
-_ALERT = re.compile(rb"[0-9]+\.[0-9]+\Z")  # TIME.ALERTID: the message comes from analysisd
-_UNFIT = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
-
-ABSENT = (b"", b"-")
-
-Table = tuple[Mapping[bytes, Command], Sequence[Log]]
-
-
-class _Block:
-    """A response that is to be undone."""
-
-    __slots__ = (
-        "alert",
-        "cancelled",
-        "expires",
-        "failures",
-        "fresh",
-        "held",
-        "id",
-        "made",
-        "name",
-        "parked",
-        "releasing",
-        "retry_at",
-        "spent",
-        "started",
-        "timeout",
-        "timer",
-        "touched",
-        "words",
-    )
-
-    def __init__(
-        self, number: int, name: bytes, words: tuple[bytes, ...], started: float, expires: float, timeout: int
-    ) -> None:
-        self.id = number
-        self.name = name
-        self.words = words
-        self.started = started
-        self.expires = expires
-        self.timeout = timeout
-        self.alert = _alert_of(words)
-        self.made = False  # an add has succeeded, now or before a restart
-        self.held = False  # and its effect is there as far as we know
-        self.fresh = True  # an add was asked for and has not started: it comes first even if its time is over already
-        self.touched = False  # an add may have had an effect
-        self.spent = False  # adding has failed for good
-        self.releasing = False  # its time is over: what counts now is delete
-        self.cancelled = False  # lifted before it was made
-        self.parked = False  # stopping: delete has failed once, the next life tries again
-        self.failures = 0
-        self.retry_at = 0.0
-        self.timer = 0.0  # the earliest entry on the heap; 0.0: none
-
-    def entry(self, key: Key) -> Entry:
-        return Entry(
-            self.id, self.name, key.script, self.words, self.started, self.expires, self.alert, self.made, self.failures
-        )
-
-
-class _Lane:
-    """All that concerns one key."""
-
-    __slots__ = ("block", "counted", "once", "queued", "running")
-
-    def __init__(self) -> None:
-        self.running: Run | None = None
-        self.queued = False  # waits for one of the script's MAX_PARALLEL places
-        self.counted = False  # in `waiting` for that; calls in `once` are counted one by one
-        self.once: deque[Run] = deque()  # calls that are not undone
-        self.block: _Block | None = None
+# A start that failed so is worth another try.
+TRANSIENT = frozenset({errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ETXTBSY})
 
 
 class Policy:
@@ -130,13 +66,12 @@ class Policy:
 
     def __init__(self, ladder: Sequence[int], read_table: Callable[[bool], Table]) -> None:
         """`ladder` is repeated_offenders in minutes; `read_table(first)` reads ar.conf with what it has to say."""
-        self.set_ladder(ladder)
+        self._offenders = Offenders(ladder)
         self._read_table = read_table
         self._table: Mapping[bytes, Command] | None = None
-        self._lanes: dict[Key, _Lane] = {}
+        self._lanes: dict[Key, Lane] = {}
         self._blocks: dict[int, Key] = {}
         self._shared: dict[tuple[bytes, str, bytes], set[Key]] = {}  # blocks by script and user, script and address
-        self._offenders: OrderedDict[Key, int] = OrderedDict()
         self._running: dict[int, tuple[Run, float, bool]] = {}  # with the time at which it is killed; asked already
         self._places: dict[bytes, int] = {}
         self._queues: dict[bytes, deque[Key]] = {}
@@ -176,8 +111,8 @@ class Policy:
         )
 
     def set_ladder(self, ladder: Sequence[int]) -> None:
-        """repeated_offenders in minutes; it ends at the first 0."""
-        self._ladder = tuple(itertools.takewhile(lambda minutes: minutes > 0, ladder))
+        """repeated_offenders in minutes."""
+        self._offenders.set_ladder(ladder)
 
     def forget_table(self) -> None:
         """Read ar.conf again at the next message."""
@@ -191,15 +126,14 @@ class Policy:
         give to `finished` when they have ended."""
         self._last_block = max(state.last_id, int(now * 1000))  # no number comes twice, also after a short journal
         self._last_run = max(busy.values(), default=0)
-        for offender in state.offenders.values():
-            self._offenders[offender.key] = offender.count
+        self._offenders.resume(state.offenders.values())
         restored = overdue = kept = 0
         for entry in state.entries.values():
             words = entry.words
-            key = _key(entry.script, words)
+            key = key_of(entry.script, words)
             length = max(entry.expires - entry.started, 0.0)
             expires = min(entry.expires, now + length)  # a clock that was set back must not lengthen a block
-            block = _Block(entry.id, entry.name, words, entry.started, expires, int(length) or -1)
+            block = Block(entry.id, entry.name, words, entry.started, expires, int(length) or -1)
             block.alert, block.made, block.touched, block.fresh = entry.alert, entry.made, True, False
             block.held = entry.made and same_boot
             if expires <= now:
@@ -242,7 +176,9 @@ class Policy:
             pass  # known, but not for this system: said when ar.conf was read
         elif len(response.words) < 2:
             self._effects.append(Log(logging.ERROR, "Invalid number of arguments.", plain=True))
-        elif self._fit(response.words):
+        elif (refusal := refuse(response.words)) is not None:
+            self._effects.append(refusal)
+        else:
             words = response.words[:MAX_WORDS]
             if words[-2:] == LIFT:
                 self._lift(response.name, command, words, now)
@@ -309,26 +245,8 @@ class Policy:
             command = self._table.get(name)
         return command
 
-    def _fit(self, words: Sequence[bytes]) -> bool:
-        """Refuse what nobody but an attacker writes: a script may be less careful than we are."""
-        user, address = words[0], words[1]
-        if not _USER.match(user) or (user.startswith(b"-") and user != b"-"):
-            self._say(logging.WARNING, f"Invalid username '{show(user)}'. Possible logging attack.", 1272)
-            return False
-        if not _ADDRESS.match(address) or (address.startswith(b"-") and address != b"-"):
-            self._say(logging.WARNING, f"Invalid IP Address '{show(address)}'. Possible logging attack.", 1271)
-            return False
-        for word in words[2:]:
-            if _CONTROL.search(word):
-                self._say(
-                    logging.WARNING,
-                    f"Control character in a response: '{show(word)}'. Possible logging attack.",
-                )
-                return False
-        return True
-
     def _respond(self, name: bytes, command: Command, words: tuple[bytes, ...], now: float) -> None:
-        key = _key(command.script, words)
+        key = key_of(command.script, words)
         lane = self._lanes.get(key)
         block = lane.block if lane is not None else None
         if block is not None and not self._is_over(block, now):
@@ -338,17 +256,17 @@ class Policy:
         else:
             self._block(key, block, name, command, words, now)
 
-    def _is_over(self, block: _Block, now: float) -> bool:
+    def _is_over(self, block: Block, now: float) -> bool:
         return block.releasing or block.expires <= now
 
-    def _repeat(self, key: Key, block: _Block, command: Command, words: tuple[bytes, ...], now: float) -> None:
+    def _repeat(self, key: Key, block: Block, command: Command, words: tuple[bytes, ...], now: float) -> None:
         """It is blocked: nothing runs, the block lasts longer."""
         length = float(command.timeout or block.timeout)
         records: list[Record] = []
-        alert = _alert_of(words)
-        if alert != block.alert or not _ALERT.match(alert):  # two responses to one event are one offence
+        alert = alert_of(words)
+        if alert != block.alert or not is_event(alert):  # two responses to one event are one offence
             if command.timeout > 0 and not key.address.startswith(b"-"):
-                length = self._climb(key, length, records, now)
+                length = self._offenders.climb(key, length, records, now)
             block.alert = alert
         block.expires = max(block.expires, now + length)
         if block.spent:  # blocking has failed so far; this is a reason to try again
@@ -360,22 +278,22 @@ class Policy:
         self._advance(key, now)
 
     def _block(
-        self, key: Key, old: _Block | None, name: bytes, command: Command, words: tuple[bytes, ...], now: float
+        self, key: Key, old: Block | None, name: bytes, command: Command, words: tuple[bytes, ...], now: float
     ) -> None:
         """Make a block, or make one again that is about to be undone."""
         records: list[Record] = []
         timeout = command.timeout or (old.timeout if old is not None else 0)
         length = float(timeout)
         if timeout > 0:
-            length = self._climb(key, length, records, now)
+            length = self._offenders.climb(key, length, records, now)
         if old is None:
             self._last_block += 1
-            block = _Block(self._last_block, name, words, now, now + length, timeout)
+            block = Block(self._last_block, name, words, now, now + length, timeout)
             self._make_room(now)
             self._insert(key, block)
         else:
             block = old
-            block.name, block.words, block.alert = name, words, _alert_of(words)
+            block.name, block.words, block.alert = name, words, alert_of(words)
             block.started, block.expires, block.timeout = now, now + length, timeout
             block.releasing = block.spent = block.held = block.cancelled = block.parked = False
             block.fresh = True
@@ -385,31 +303,16 @@ class Policy:
         self._effects.append(Journal(tuple(records), True))
         self._advance(key, now)
 
-    def _climb(self, key: Key, length: float, records: list[Record], now: float) -> float:
-        """Count an offence; how long it blocks."""
-        if not self._ladder:
-            return length
-        count = self._offenders.pop(key, -1) + 1
-        self._offenders[key] = count
-        records.append(Offender(key, count, now))
-        if len(self._offenders) > MAX_OFFENDERS:
-            forgotten, _ = self._offenders.popitem(last=False)
-            records.append(Offender(forgotten, -1, now))
-        if count == 0:
-            return length
-        return 60.0 * self._ladder[min(count, len(self._ladder)) - 1]
-
     def _lift(self, name: bytes, command: Command, words: tuple[bytes, ...], now: float) -> None:
         """An operator ends a block.  A user of `-` means every user's block on that address."""
-        wanted = _key(command.script, words)
+        wanted = key_of(command.script, words)
         keys = [wanted]
         if wanted.user in ABSENT and wanted.address not in ABSENT:
             keys += self._shared.get((wanted.script, "address", wanted.address), ())
         records: list[Record] = []
         lifted = []
         for key in dict.fromkeys(keys):
-            if self._offenders.pop(key, None) is not None:
-                records.append(Offender(key, -1, now))
+            self._offenders.forget(key, records, now)
             lane = self._lanes.get(key)
             if lane is None or lane.block is None:
                 continue
@@ -437,30 +340,30 @@ class Policy:
 
     # --- lanes ---
 
-    def _lane(self, key: Key) -> _Lane:
+    def _lane(self, key: Key) -> Lane:
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = _Lane()
+            lane = self._lanes[key] = Lane()
         return lane
 
-    def _insert(self, key: Key, block: _Block) -> None:
+    def _insert(self, key: Key, block: Block) -> None:
         self._lane(key).block = block
         self._blocks[block.id] = key
-        for place in _places(key):
+        for place in places_of(key):
             self._shared.setdefault(place, set()).add(key)
 
-    def _forget(self, key: Key, block: _Block) -> None:
+    def _forget(self, key: Key, block: Block) -> None:
         lane = self._lanes[key]
         lane.block = None
         del self._blocks[block.id]
-        for place in _places(key):
+        for place in places_of(key):
             keys = self._shared[place]
             keys.discard(key)
             if not keys:
                 del self._shared[place]
         self._effects.append(Journal((Gone(block.id),), False))
 
-    def _each_block(self) -> Iterable[_Block]:
+    def _each_block(self) -> Iterable[Block]:
         for key in self._blocks.values():
             block = self._lanes[key].block
             assert block is not None
@@ -476,11 +379,12 @@ class Policy:
         )
         if first is not None:
             block = self._block_of(first)
-            self._say(logging.ERROR, f"{MAX_BLOCKS} responses in force: {_what(block, first)} ends before its time.")
+            what = f"'{show(block.name)}' {show(first.user)} {show(first.address)}"
+            self._say(logging.ERROR, f"{MAX_BLOCKS} responses in force: {what} ends before its time.")
             block.expires = now
             self._advance(first, now)
 
-    def _block_of(self, key: Key) -> _Block:
+    def _block_of(self, key: Key) -> Block:
         block = self._lanes[key].block
         assert block is not None
         return block
@@ -509,7 +413,7 @@ class Policy:
                 now,
             )
 
-    def _wanted(self, key: Key, block: _Block, now: float) -> bytes | None:
+    def _wanted(self, key: Key, block: Block, now: float) -> bytes | None:
         """The action that a block lacks now; None after arranging for the time when it will lack one."""
         if block.expires > now and not block.releasing:
             if block.held or block.spent:
@@ -535,12 +439,12 @@ class Policy:
             return None
         return DELETE
 
-    def _wake(self, key: Key, block: _Block, when: float) -> None:
+    def _wake(self, key: Key, block: Block, when: float) -> None:
         if not block.timer or when < block.timer:
             block.timer = when
             heapq.heappush(self._heap, (when, next(self._order), key))
 
-    def _take_place(self, key: Key, lane: _Lane) -> bool:
+    def _take_place(self, key: Key, lane: Lane) -> bool:
         """One of the script's places, or a place in its queue."""
         if self._places.get(key.script, 0) < MAX_PARALLEL:
             return True
@@ -564,7 +468,7 @@ class Policy:
             if not self._places.get(script):
                 self._places.pop(script, None)
 
-    def _start(self, lane: _Lane, run: Run, now: float) -> None:
+    def _start(self, lane: Lane, run: Run, now: float) -> None:
         lane.running = run
         self._places[run.script] = self._places.get(run.script, 0) + 1
         self._watch(run, now)
@@ -581,7 +485,7 @@ class Policy:
         run, _, asked = found
         if not asked:
             self._say(
-                logging.ERROR, f"{_call(run)}: still running after {RUN_LIMIT:g} seconds, ended with what it started."
+                logging.ERROR, f"{call_of(run)}: still running after {RUN_LIMIT:g} seconds, ended with what it started."
             )
         self._running[number] = (run, now + KILL_GRACE, True)
         heapq.heappush(self._heap, (now + KILL_GRACE, next(self._order), number))
@@ -589,19 +493,19 @@ class Policy:
 
     # --- results ---
 
-    def _judge(self, run: Run, lane: _Lane, block: _Block | None, outcome: Outcome, killed: bool, now: float) -> None:
+    def _judge(self, run: Run, lane: Lane, block: Block | None, outcome: Outcome, killed: bool, now: float) -> None:
         """Say how a call went, and draw the consequences for its block."""
-        reason = _reason(outcome, killed)
+        reason = reason_of(outcome, RUN_LIMIT if killed else None)
         if outcome.errno:
             self._say(logging.ERROR, f"Error executing '{show(run.script)}': {os.strerror(outcome.errno)}", 1312)
         if outcome.good:
-            self._say(logging.INFO, f"{_call(run)}: {reason}")
+            self._say(logging.INFO, f"{call_of(run)}: {reason}")
             if block is not None:
                 self._succeeded(run, block, now)
             return
         if block is None:
             self._complain(run, outcome, reason)
-            self._tell(run, f"{_call(run)} failed: {reason}.", now)
+            self._tell(run, f"{call_of(run)} failed: {reason}.", now)
             return
         block.failures += 1
         if run.action == ADD:
@@ -611,7 +515,7 @@ class Policy:
         if run.key in self._lanes and lane.block is block:
             self._effects.append(Journal((block.entry(run.key),), False))
 
-    def _succeeded(self, run: Run, block: _Block, now: float) -> None:
+    def _succeeded(self, run: Run, block: Block, now: float) -> None:
         failures, block.failures, block.retry_at = block.failures, 0, 0.0
         if run.action == ADD:
             if not block.releasing:
@@ -621,20 +525,20 @@ class Policy:
         if not block.releasing:  # it was asked for again in the meantime
             return
         if failures >= ALERT_AT:
-            self._effects.append(Alert(f"{_call(run)} succeeded after {failures} failed attempts"))
+            self._effects.append(Alert(f"{call_of(run)} succeeded after {failures} failed attempts"))
         self._forget(run.key, block)
         self._heal(run.key, now)
 
     def _heal(self, key: Key, now: float) -> None:
         """What was undone for one user or address may have served another block of the same script: make it again."""
-        for place in _places(key):
+        for place in places_of(key):
             for other in list(self._shared.get(place, ())):
                 block = self._block_of(other)
                 if block.held and not self._is_over(block, now):
                     block.held = False
                     self._advance(other, now)
 
-    def _add_failed(self, run: Run, block: _Block, outcome: Outcome, reason: str, now: float) -> None:
+    def _add_failed(self, run: Run, block: Block, outcome: Outcome, reason: str, now: float) -> None:
         for_good = bool(outcome.errno) and outcome.errno not in TRANSIENT
         tries = block.failures
         if block.releasing or self._is_over(block, now) or self._stopping:
@@ -642,13 +546,13 @@ class Policy:
         elif for_good or tries > len(ADD_PAUSES):
             block.spent = True
             self._complain(run, outcome, f"{reason}, given up after {tries} attempts" if tries > 1 else reason)
-            self._tell(run, f"{_call(run)} failed ({_times(tries)}): {reason}. It is not in force.", now)
+            self._tell(run, f"{call_of(run)} failed ({times(tries)}): {reason}. It is not in force.", now)
         else:
             pause = ADD_PAUSES[tries - 1]
             block.retry_at = now + pause
             self._complain(run, outcome, f"{reason}, tried again in {pause:g} seconds")
 
-    def _delete_failed(self, run: Run, block: _Block, outcome: Outcome, reason: str, now: float) -> None:
+    def _delete_failed(self, run: Run, block: Block, outcome: Outcome, reason: str, now: float) -> None:
         if not block.releasing:  # it was asked for again in the meantime: no need to release
             block.failures = 0
             self._complain(run, outcome, reason)
@@ -668,7 +572,7 @@ class Policy:
         self._complain(run, outcome, f"{reason}, tried again in {pause:g} seconds")
         if tries == ALERT_AT or (tries > ALERT_AT and tries % ALERT_AGAIN == 0):
             self._effects.append(
-                Alert(f"{_call(run)} failed ({_times(tries)}): {reason}. It stays in force; next try in {pause:g} s.")
+                Alert(f"{call_of(run)} failed ({times(tries)}): {reason}. It stays in force; next try in {pause:g} s.")
             )
 
     def _tell(self, run: Run, text: str, now: float) -> None:
@@ -681,9 +585,9 @@ class Policy:
         self._effects.append(Alert(f"{text} {more} more calls failed before it." if more else text))
 
     def _complain(self, run: Run, outcome: Outcome, text: str) -> None:
-        if outcome.errno and text == _reason(outcome, False):
+        if outcome.errno and text == reason_of(outcome):
             return  # line 1312 has said it
-        self._say(logging.ERROR, f"{_call(run)}: {text}")
+        self._say(logging.ERROR, f"{call_of(run)}: {text}")
 
     # --- effects ---
 
@@ -693,64 +597,3 @@ class Policy:
     def _done(self) -> list[Effect]:
         effects, self._effects = self._effects, []
         return effects
-
-
-def show(value: bytes) -> str:
-    """A stranger's bytes for a log line: control characters escaped, so that nobody forges a second line."""
-    text = value.decode("utf-8", "surrogateescape")
-    return _UNFIT.sub(lambda match: f"\\{ord(match[0]):03o}", text) if _UNFIT.search(text) else text
-
-
-def _key(script: bytes, words: Sequence[bytes]) -> Key:
-    return Key(script, words[0], _normalise(words[1]))
-
-
-def _normalise(address: bytes) -> bytes:
-    """One form for one address: a firewall does not tell `2001:DB8::1` from `2001:db8:0::1`."""
-    try:
-        parsed = ipaddress.ip_address(address.decode("ascii"))
-    except ValueError:
-        return address
-    if parsed.version == 6 and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    return str(parsed).encode("ascii")
-
-
-def _places(key: Key) -> list[tuple[bytes, str, bytes]]:
-    """Under which a block is found by others that share its user or its address."""
-    places = []
-    if key.user not in ABSENT:
-        places.append((key.script, "user", key.user))
-    if key.address not in ABSENT:
-        places.append((key.script, "address", key.address))
-    return places
-
-
-def _alert_of(words: Sequence[bytes]) -> bytes:
-    return words[2] if len(words) > 2 else b""
-
-
-def _call(run: Run) -> str:
-    words = " ".join(show(word) for word in run.words[:2])
-    return f"'{show(run.name)}' {run.action.decode() or 'run'} {words}"
-
-
-def _what(block: _Block, key: Key) -> str:
-    return f"'{show(block.name)}' {show(key.user)} {show(key.address)}"
-
-
-def _times(count: int) -> str:
-    return f"{count} times" if count != 1 else "once"
-
-
-def _reason(outcome: Outcome, killed: bool) -> str:
-    if outcome.errno:
-        reason = f"not started ({os.strerror(outcome.errno)})"
-    elif killed:
-        reason = f"ended after {RUN_LIMIT:g} seconds"
-    elif outcome.signal:
-        reason = f"killed by signal {outcome.signal}"
-    else:
-        reason = f"exit {outcome.status}"
-    said = show(outcome.said.strip().replace(b"\n", b" / "))
-    return f"{reason} ({said[-SHOWN:]})" if said else reason

@@ -8,9 +8,9 @@ import logging
 from collections.abc import Callable, Iterable
 
 from ossec.execd import journal
-from ossec.execd.effects import Alert, Effect, Journal, Kill, Log, Outcome, Run, Start
+from ossec.execd.effects import Alert, Effect, Journal, Kill, Log, Outcome, Run, Start, Table
 from ossec.execd.journal import Key
-from ossec.execd.policy import Policy, Table
+from ossec.execd.policy import Policy
 from ossec.execd.responses import make_table
 
 BIN = "/var/ossec/active-response/bin"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ossec.execd import policy
+from ossec.execd import offenders, policy
 from ossec.execd.effects import Outcome, Run
 from ossec.execd.journal import replay
 from tests.unit.execd.host import BIN, GOOD, Host, ends_at_once
@@ -145,7 +145,7 @@ def test_the_ladder_ends_at_its_first_zero() -> None:
 
 
 def test_offenders_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(policy, "MAX_OFFENDERS", 3)
+    monkeypatch.setattr(offenders, "MAX_OFFENDERS", 3)
     host = Host(ladder=(1,))
     for number in range(5):
         host.send(message(address=f"192.0.2.{number}", alert=f"{number}.1"))
