@@ -42,6 +42,19 @@ class Layout:
         return self.home / "etc" / "client.keys"
 
     @property
+    def authd_password(self) -> Path:
+        """What agents must know to enrol."""
+        return self.home / "etc" / "authd.pass"
+
+    @property
+    def manager_certificate(self) -> Path:
+        return self.home / "etc" / "sslmanager.cert"
+
+    @property
+    def manager_key(self) -> Path:
+        return self.home / "etc" / "sslmanager.key"
+
+    @property
     def init_conf(self) -> Path:
         """What the installer says about this home: DIRECTORY, VERSION, DATE, TYPE (`ossec-init.conf`)."""
         return self.home / "etc" / "ossec-init.conf"
@@ -118,6 +131,29 @@ class Layout:
         return self.home / "queue" / "ossec" / ".wait"
 
     @property
+    def agent_spool_dir(self) -> Path:
+        """Events that the server does not have yet."""
+        return self.home / "queue" / "ossec" / "spool"
+
+    @property
+    def syscheck_run_file(self) -> Path:
+        """Its presence asks syscheckd for a scan."""
+        return self.run_dir / ".syscheck_run"
+
+    def shared_file(self, name: str) -> Path:
+        """A file of etc/shared; `name` has been judged by `messages.merged.safe_name`."""
+        return self.shared_dir / name
+
+    @property
+    def shared_origin(self) -> Path:
+        """The names of what the server sent, so that what it sends no more is removed."""
+        return self.shared_dir / ".from-server"
+
+    def rid(self, name: str) -> Path:
+        """A file of counters."""
+        return self.rids_dir / name
+
+    @property
     def logcollector_positions(self) -> Path:
         return self.home / "queue" / "ossec" / ".logcollector_pos"
 
@@ -191,6 +227,40 @@ class Layout:
     def rids_dir(self) -> Path:
         return self.home / "queue" / "rids"
 
+    def rids(self, identity: str) -> Path:
+        """The counters of one agent; `identity` is digits."""
+        return self.rids_dir / identity
+
+    @property
+    def agentless_queue_dir(self) -> Path:
+        """What agentlessd knows of each device."""
+        return self.home / "queue" / "agentless"
+
+    def agent_traces(self, name: str, address: str) -> dict[str, Path]:
+        """What a server keeps of an agent, by the name that a backup gives it; both parts checked as for its key."""
+        label = f"({name}) {address}"
+        return {
+            "agent-info": self.agent_info(f"{name}-{address}"),
+            "syscheck": self.syscheck_dir / f"{label}->syscheck",
+            "syscheck.cpt": self.syscheck_dir / f".{label}->syscheck.cpt",
+            "syscheck-registry": self.syscheck_dir / f"{label}->syscheck-registry",
+            "syscheck-registry.cpt": self.syscheck_dir / f".{label}->syscheck-registry.cpt",
+            "maintenance": self.maintenance_mark(label),
+            "rootcheck": self.rootcheck_dir / f"{label}->rootcheck",
+        }
+
+    def maintenance_mark(self, base: str) -> Path:
+        """Exists while file changes are taken over in silence; `base` is `syscheck` or `(NAME) IP`."""
+        return self.syscheck_dir / f".{base}.maint"
+
+    def rootcheck_database(self, location: str) -> Path:
+        """Rootcheck's findings: `rootcheck` for this host, `(NAME) IP->rootcheck` for an agent."""
+        return self.rootcheck_dir / location
+
+    def agents_backup(self, name: str) -> Path:
+        """Where `manage_agents` keeps what was known of a removed agent."""
+        return self.home / "backup" / "agents" / name
+
     # logs and statistics
     @property
     def logs_dir(self) -> Path:
@@ -246,6 +316,11 @@ class Layout:
     def manifest(self) -> Path:
         """What the installer wrote, so that an upgrade replaces its own files only."""
         return self.home / "var" / "manifest.json"
+
+    @property
+    def syscheck_run(self) -> Path:
+        """Tells syscheckd to scan now; it takes the file away."""
+        return self.run_dir / ".syscheck_run"
 
     @property
     def control_lock(self) -> Path:

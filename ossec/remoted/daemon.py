@@ -18,6 +18,7 @@ from pathlib import Path
 from ossec import config
 from ossec.config.model import Remote
 from ossec.crypto import counters, keys
+from ossec.crypto.rids import Rids
 from ossec.daemon import CleanExit, Context, Service, code, ready_made
 from ossec.errors import ConfigError
 from ossec.messages import queue
@@ -25,7 +26,6 @@ from ossec.queues import Delivery, Inbox, Outbox
 from ossec.remoted import syslog
 from ossec.remoted.agents import Agent, Peer
 from ossec.remoted.core import MAX_DATAGRAM, Remoted
-from ossec.remoted.rids import Rids
 from ossec.remoted.shared import SharedFiles
 
 log = logging.getLogger("ossec.remoted")
