@@ -15,19 +15,17 @@ from pathlib import Path
 
 from ossec.analysisd import responses
 from ossec.analysisd.alerts import Renderer
-from ossec.analysisd.decoder_loader import Source, load_decoders
 from ossec.analysisd.diagnostics import LoadError, Report
-from ossec.analysisd.engine import Engine, EngineOptions
+from ossec.analysisd.engine import Engine
 from ossec.analysisd.filedb import DatabaseStore, RootcheckDatabase, SyscheckDatabase
 from ossec.analysisd.hostinfo import Hostinfo
+from ossec.analysisd.loading import load_engine
 from ossec.analysisd.maintenance import MaintenanceFiles
 from ossec.analysisd.outputs import OutputOptions, Outputs
 from ossec.analysisd.pipeline import Analysis, PipelineOptions
 from ossec.analysisd.responses import AllowList, Responder, Response
 from ossec.analysisd.rootcheck import Rootcheck
-from ossec.analysisd.rule_loader import LoadOptions, load_rules
 from ossec.analysisd.statistics import Learned, Limits, Statistics, learn
-from ossec.analysisd.stores import Stores
 from ossec.analysisd.syscheck import Syscheck
 from ossec.config.internal import InternalOptions
 from ossec.config.model import Configuration
@@ -105,7 +103,7 @@ class Assembly:
         """
         report = Report()
         try:
-            engine = self._load_engine(configuration, internal, report, write)
+            engine = load_engine(self.layout, configuration, internal, self.name, report, write=write)
         except LoadError as error:
             raise RulesError(error, report) from error
         wanted = responses.from_configuration(configuration.responses)
@@ -139,46 +137,6 @@ class Assembly:
                 stats_mail=settings.stats >= levels.email_alert_level,
             ),
             warnings=report_lines(report),
-        )
-
-    def _load_engine(
-        self, configuration: Configuration, internal: InternalOptions, report: Report, write: bool
-    ) -> Engine:
-        layout, rules = self.layout, configuration.rules
-        if rules.decoders:
-            sources = [Source(one.path, one.name) for one in rules.decoders]
-        else:
-            sources = [Source(layout.decoder_xml, "etc/decoder.xml")]
-            if layout.local_decoder_xml.is_file():
-                sources.append(Source(layout.local_decoder_xml, "etc/local_decoder.xml"))
-        decoders = load_decoders(sources, report, internal.get("analysisd.decoder_order_size"))
-        lists = frozenset(one.name for one in rules.lists)
-        matched_max = internal.get("analysisd.sid_prev_matched_max")
-        loaded = load_rules(
-            [Source(one.path, one.name) for one in rules.includes],
-            report,
-            decoders.keys(),
-            LoadOptions(
-                default_timeframe=internal.get("analysisd.default_timeframe"),
-                log_alert_level=configuration.alerts.log_alert_level,
-                email_alert_level=configuration.alerts.email_alert_level,
-                lists=lists,
-                sid_prev_matched_max=matched_max,
-            ),
-        )
-        compat = bool(internal.get("analysisd.ossec_compat"))
-        return Engine(
-            decoders,
-            loaded,
-            EngineOptions(
-                own_name=self.name,
-                compat=compat,
-                memory_size=configuration.global_.memory_size,
-                sid_prev_matched_max=matched_max,
-                fts_list_size=internal.get("analysisd.fts_list_size"),
-                fts_min_size_for_str=internal.get("analysisd.fts_min_size_for_str"),
-            ),
-            Stores.in_home(layout, lists, write=write, compat=compat),
         )
 
     def build(self, parts: Parts, internal: InternalOptions, next_number: Callable[[], int], now: int) -> Analysis:
