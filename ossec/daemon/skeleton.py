@@ -112,6 +112,9 @@ class Service:
     def reload(self) -> None:
         """Read the configuration again; a ConfigError leaves the old one in force."""
 
+    def stopping(self) -> None:
+        """A signal asks for the end; called before the line that says so, in the loop."""
+
     def close(self) -> None:
         """Hand over what is held, save what must last."""
 
@@ -267,6 +270,7 @@ class _Life:
         loop = service.loop
 
         def stop(number: int) -> None:
+            service.stopping()
             text = f"SIGNAL [({number})-({STOP_SIGNALS[signal.Signals(number)]})] Received. Exit Cleaning..."
             self.log.info("%s", text, extra=ossec_log.code(1225))
             loop.stop()

@@ -64,6 +64,7 @@ class Execd(Service):
         self._alerts: deque[bytes] = deque(maxlen=MAX_ALERTS)
         self._journal_broken = False
         self._listening = False
+        self._stopping = False
         self.received = 0
 
     def _load(self) -> settings.Settings:
@@ -108,12 +109,18 @@ class Execd(Service):
         self.policy.set_ladder(loaded.offenders)
         self.policy.forget_table()
 
+    def stopping(self) -> None:
+        """OSSEC says so before it names the signal, and undoes what is in force."""
+        if not self._stopping:
+            self._stopping = True
+            self.loop.forget(self.inbox.fileno())
+            self.inbox.close()
+            self._effects += self.policy.stop(self.clock.now())
+            self._finish_turn()
+
     def close(self) -> None:
-        self.loop.forget(self.inbox.fileno())
-        self.inbox.close()
-        self._effects += self.policy.stop(self.clock.now())
+        self.stopping()
         deadline = self.loop.now() + STOP_LIMIT
-        self._finish_turn()
         while not self.policy.settled and self.loop.now() < deadline:
             self.loop.turn(deadline - self.loop.now())
         if self.policy.blocks:
