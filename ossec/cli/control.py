@@ -100,6 +100,9 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(1)
+    except click.Abort:  # Ctrl-C
+        click.echo("ossec-control: interrupted; see ossec-control status", err=True)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -233,7 +233,8 @@ class Control:
                     self.warn(f"{name}: not ready after {START_PATIENCE:.0f} s; see {self.layout.ossec_log}")
             launch.output.close()
         if failed is not None:
-            raise ControlError(f"{failed} did not start correctly.")
+            ending = "" if roster.home_type is HomeType.AGENT else " correctly."  # as each of OSSEC's scripts says it
+            raise ControlError(f"{failed} did not start{ending}")
 
     def _end(self, name: str) -> None:
         pids = self._running(name)

@@ -75,12 +75,20 @@ class Suite:
         self.append(definition, response)
 
     # running
-    def python(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [*self.prefix, sys.executable, *words]
+    def run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
         return subprocess.run(
-            command, capture_output=True, text=True, check=False, cwd=CHECKOUT, env=environment, timeout=120
+            [*self.prefix, *command],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=CHECKOUT,
+            env=environment,
+            timeout=120,
         )
+
+    def python(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.run([sys.executable, *words])
 
     def control(self, *words: str) -> subprocess.CompletedProcess[str]:
         return self.python("-m", "ossec.cli.control", "--home", str(self.layout.home), *words)
