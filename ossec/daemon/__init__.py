@@ -19,8 +19,9 @@ Where to look: `skeleton` the life of a daemon, `loop` one epoll loop with timer
 privileges and daemonising, `state` the state files.
 """
 
+from ossec.daemon.command import Options
 from ossec.daemon.log import code, plain, ready_made
 from ossec.daemon.loop import Loop, Timer
-from ossec.daemon.skeleton import CleanExit, Context, Options, Service, run
+from ossec.daemon.skeleton import CleanExit, Context, Service, run
 
 __all__ = ["CleanExit", "Context", "Loop", "Options", "Service", "Timer", "code", "plain", "ready_made", "run"]
