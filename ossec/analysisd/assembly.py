@@ -120,6 +120,7 @@ class Assembly:
                 ignore=tuple(os.fsencode(one.text) for one in configuration.syscheck.ignore),
                 auto_ignore=configuration.syscheck.auto_ignore,
                 alert_new_files=configuration.syscheck.alert_new_files,
+                alert_first_scan=bool(internal.get("syscheck.alert_first_scan")),
             ),
             outputs=OutputOptions(
                 alerts_json=settings.jsonout_output,

@@ -26,6 +26,7 @@ class MaintenanceFiles:
     def __init__(self, directory: Path, log_file: Path) -> None:
         self.directory = directory
         self.log_file = log_file
+        self._known: set[bytes] = set()  # locations whose mark of a completed scan was seen
         self._on: dict[bytes, int] = {}  # base -> since when, or when it was last mentioned
 
     def active(self, location: bytes, now: int) -> bool:
@@ -64,7 +65,7 @@ class MaintenanceFiles:
         if not location or b"/" in location or location[:1] == b".":
             return
         try:
-            (self.directory / f".{os.fsdecode(location)}.cpt").write_bytes(COMPLETED_MARK)
+            self._mark(location).write_bytes(COMPLETED_MARK)
             base = _base(location)
             if self._path(base).exists() and self._read(base)["pending_end"] == 1:
                 self._path(base).unlink(missing_ok=True)
@@ -72,6 +73,15 @@ class MaintenanceFiles:
                 log.info("Syscheck maintenance mode ended for '%s' after baseline scan.", os.fsdecode(base))
         except OSError as error:
             log.error("The end of a scan cannot be marked: %s", error)
+
+    def knows(self, location: bytes) -> bool:
+        """Whether a scan of `location` was ever completed."""
+        if location not in self._known and self._mark(location).exists():
+            self._known.add(location)
+        return location in self._known
+
+    def _mark(self, location: bytes) -> Path:
+        return self.directory / f".{os.fsdecode(location)}.cpt"
 
     def _path(self, base: bytes) -> Path:
         return self.directory / f".{os.fsdecode(base)}.maint"

@@ -82,6 +82,9 @@ class Maintenance(Protocol):
 
     def scan_completed(self, location: bytes) -> None: ...
 
+    def knows(self, location: bytes) -> bool:
+        """Whether a scan of `location` was ever completed."""
+
 
 class Syscheck:
     """Turns a syscheck message into an event, or into nothing."""
@@ -94,17 +97,20 @@ class Syscheck:
         ignore: tuple[bytes, ...] = (),
         auto_ignore: bool | None = None,
         alert_new_files: bool = False,
+        alert_first_scan: bool = False,
     ) -> None:
         """`ignore` are prefixes of file names, in any case.
 
         `auto_ignore`: True is silent after the third change, False tells every change as a first one; None tells the
-        first three as OSSEC numbers them, and then goes on telling.
+        first three as OSSEC numbers them, and then goes on telling.  `alert_first_scan`: tell new files also before the
+        first scan of their location was completed, as OSSEC does.
         """
         self._database = database
         self._maintenance = maintenance
         self._ignore = tuple(prefix.lower() for prefix in ignore)
         self._auto_ignore = auto_ignore
         self._alert_new_files = alert_new_files
+        self._alert_first_scan = alert_first_scan
         self.refused = 0  # messages that no database could take
 
     def decode(self, event: Event) -> str | None:
@@ -137,7 +143,7 @@ class Syscheck:
             if self._maintenance.active(event.location, now):
                 self._maintenance.count(event.location, name, True, now)
                 return None
-            if not self._alert_new_files:
+            if not self._alert_new_files or not (self._alert_first_scan or self._maintenance.knows(event.location)):
                 return None
             return self._tell_new(event, sums, name)
         if entry.sum == sums:

@@ -104,6 +104,7 @@ def _table() -> dict[str, Option]:
     ours = [
         Option("analysisd.ossec_compat", 0, 0, 1, ours=True),
         Option("analysisd.repeat_filter", 1, 0, 2, ours=True),  # 0: off, 1: as OSSEC, 2: per location
+        Option("syscheck.alert_first_scan", 0, 0, 1, ours=True),  # analysisd: new files, before a baseline is complete
         Option("logcollector.resume", 1, 0, 1, ours=True),
         Option("logcollector.command_timeout", 300, 0, 86400, ours=True),
     ]

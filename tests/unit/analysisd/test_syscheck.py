@@ -61,9 +61,17 @@ def test_a_diff_reaches_the_text_and_cannot_forge_fields(home: Home) -> None:
 
 
 def test_a_newline_in_a_name_is_shown_as_a_number(home: Home) -> None:
-    home.core._alert_new_files = True
-    event = home.change(1, name=b"/etc/a\tb")[1]
+    home.change(1, name=b"/etc/a\tb")
+    event = home.change(2, name=b"/etc/a\tb")[1]
     assert event.filename == b"/etc/a\\011b"
+
+
+@pytest.mark.parametrize(("first_scan", "told"), [(False, [None, NEW]), (True, [NEW, NEW])])
+def test_a_first_scan_is_no_news(tmp_path: Path, first_scan: bool, told: list[str | None]) -> None:
+    home = Home(tmp_path, alert_new_files=True, alert_first_scan=first_scan)
+    before = home.change(1, name=b"/etc/old")[0]
+    home.send(b"syscheck-db-completed")
+    assert [before, home.change(1, name=b"/etc/new")[0]] == told
 
 
 def test_deletion_and_return(home: Home) -> None:

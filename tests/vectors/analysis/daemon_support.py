@@ -57,11 +57,14 @@ class Lines(logging.Handler):
 class Daemon:
     """The core of analysisd in a home of its own."""
 
+    first_scan = True
+    own_name = OWN_NAME
+
     def __init__(self, home: Path, case: dict[str, Any], configuration: str | None = None, **options: int) -> None:
         self.layout = make_bare_home(home)
         self.case = case
         self._write_home(configuration, options)
-        self.assembly = Assembly(self.layout, name=OWN_NAME)
+        self.assembly = Assembly(self.layout, name=self.own_name)
         self.internal = InternalOptions.load(self.layout, quiet=True)
         self.configuration = load(self.layout)
         self.parts: Parts = self.assembly.load(self.configuration, self.internal)
@@ -77,7 +80,10 @@ class Daemon:
             path.write_text(text)
         values = {key.removeprefix("analysisd."): value for key, value in case.get("internal_options", {}).items()}
         values |= {key: str(value) for key, value in options.items()}
-        layout.local_internal_options.write_text("".join(f"analysisd.{key}={value}\n" for key, value in values.items()))
+        lines = [f"analysisd.{key}={value}\n" for key, value in values.items()]
+        # the recordings are OSSEC's, which tells new files during a first scan too
+        lines.append(f"syscheck.alert_first_scan={int(self.first_scan)}\n")
+        layout.local_internal_options.write_text("".join(lines))
         if configuration is None:
             layout.decoder_xml.write_text(case["decoder.xml"])
             if "local_decoder.xml" in case:
