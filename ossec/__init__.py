@@ -27,6 +27,7 @@ Where to look:
 `messages`         every byte format that crosses a process, each with both directions in one module
 `regex`            OS_Match, OS_Regex and PCRE2 → matchers; many patterns in one pass
 `queues`           Unix datagram sockets, in and out
+`agents`           what a server knows of its agents: keys, status, traces; the tools around them
 `daemon`           the skeleton: options, pid files, privileges, signals, loop, ossec.log
 `logcollector`     follows files and the journal, sends each line to the queue
 `analysisd`        decoders, rules, correlation; writes alerts and decides on responses

@@ -213,7 +213,11 @@ class Layout:
 
     def diff_entry(self, host: str, sid: int) -> Path:
         """The last output of a command that rule `sid` saw on `host` (check_diff)."""
-        return self.diff_dir / host / str(sid) / "last-entry"
+        return self.diff_outputs(host) / str(sid) / "last-entry"
+
+    def diff_outputs(self, host: str) -> Path:
+        """All that check_diff keeps of `host`."""
+        return self.diff_dir / host
 
     @property
     def agent_info_dir(self) -> Path:
@@ -316,11 +320,6 @@ class Layout:
     def manifest(self) -> Path:
         """What the installer wrote, so that an upgrade replaces its own files only."""
         return self.home / "var" / "manifest.json"
-
-    @property
-    def syscheck_run(self) -> Path:
-        """Tells syscheckd to scan now; it takes the file away."""
-        return self.run_dir / ".syscheck_run"
 
     @property
     def control_lock(self) -> Path:
