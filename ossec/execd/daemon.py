@@ -52,7 +52,7 @@ class Execd(Service):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self.settings = self._load()
+        self.settings = load_settings(context)
         if self.settings.disabled:
             log.info("Active response disabled. Exiting.", extra=code(1350))
             raise CleanExit
@@ -67,11 +67,11 @@ class Execd(Service):
         self._stopping = False
         self.received = 0
 
-    def _load(self) -> settings.Settings:
-        loaded = settings.load(self.context.config_path)
-        for number, minutes in enumerate(loaded.offenders, 1):
-            log.info("Adding offenders timeout: %d (for #%d)", minutes, number)
-        return loaded
+    @classmethod
+    def test(cls, context: Context) -> int:
+        """As OSSEC: silent also where responses are disabled."""
+        load_settings(context)
+        return 0
 
     # --- life ---
 
@@ -100,7 +100,7 @@ class Execd(Service):
 
     def reload(self) -> None:
         """New repeated_offenders and ar.conf; what is in force stays so."""
-        loaded = self._load()
+        loaded = load_settings(self.context)
         if loaded.disabled:
             log.info("Active response is disabled now. Deleting responses and exiting.", extra=code(1350))
             self.loop.stop()
@@ -250,6 +250,14 @@ class Execd(Service):
                 self.loop.call_later(ALERT_RETRY, self._hand_over)
                 return
             self._alerts.popleft()
+
+
+def load_settings(context: Context) -> settings.Settings:
+    """Read ossec.conf and list the ladder of offenders; SettingsError."""
+    loaded = settings.load(context.config_path)
+    for number, minutes in enumerate(loaded.offenders, 1):
+        log.info("Adding offenders timeout: %d (for #%d)", minutes, number)
+    return loaded
 
 
 def _write(line: Log) -> None:

@@ -58,6 +58,12 @@ class RealExecd:
             started = f"Started (pid: {self.process.pid})."
             wait_until(lambda: any(started in line for line in self.log()), "execd to start")
 
+    def run(self, *args: str) -> subprocess.CompletedProcess[str]:
+        """To its end, as a command."""
+        command = [sys.executable, "-m", "ossec.execd", "--home", str(self.layout.home), *args]
+        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+
     def send(self, datagram: bytes) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
             out.sendto(datagram, str(self.layout.exec_queue))

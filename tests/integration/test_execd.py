@@ -136,8 +136,7 @@ def test_a_killed_execd_undoes_what_is_overdue_at_its_next_start(execd: RealExec
     execd.start()
     execd.send(b"fw1 - 192.0.2.1 1.1 5712")
     execd.send(b"fw600 - 192.0.2.2 1.2 5712")
-    execd.wait_for_calls(2)
-    execd.barrier()
+    wait_until(lambda: sum(line.endswith(": exit 0") for line in execd.log()) == 2, "both to be made")
     execd.kill()
     wait_until(lambda: time.time() > execd.layout.execd_journal.stat().st_mtime + 1.1, "the time of the block to pass")
     execd.start()
@@ -373,3 +372,24 @@ def test_the_message_reaches_the_script_in_milliseconds(execd: RealExecd) -> Non
         taken.append(time.perf_counter() - began)
         stamp.unlink()
     assert sorted(taken)[5] < 0.1
+
+
+@pytest.mark.parametrize(
+    ("block", "status", "said"),
+    [
+        ("<disabled>yes</disabled>", 0, []),
+        ("<repeated_offenders>5</repeated_offenders>", 0, ["ossec-execd: INFO: Adding offenders timeout: 5 (for #1)"]),
+        ("<disabled>YES</disabled>", 1, ["ossec-execd(1235): ERROR: Invalid value for element 'disabled': YES."]),
+    ],
+)
+def test_a_test_of_the_configuration_says_and_writes_nothing_else(
+    execd: RealExecd, block: str, status: int, said: list[str]
+) -> None:
+    execd.layout.ossec_conf.write_text(f"<ossec_config><active-response>{block}</active-response></ossec_config>")
+    before = sorted(execd.layout.home.rglob("*"))
+    done = execd.run("-t")
+    assert done.returncode == status
+    lines = [line.split(" ", 2)[2] for line in done.stderr.splitlines()]
+    assert lines[: len(said)] == said
+    assert len(lines) == len(said) or status == 1
+    assert sorted(execd.layout.home.rglob("*")) == before
