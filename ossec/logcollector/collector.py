@@ -106,7 +106,7 @@ class Collector:
         self.entries = [Entry(source, self._factory(source)) for source in sources]
         self.passes = 0
         self._late: list[Tracked] = []
-        self.names_changed = True  # the saved table of positions must be written whole
+        self.names_changed = True  # names came or went: the table of positions lacks some, or has too many
         self.handles_changed = True  # what the shell waits for must be looked at again
 
     @staticmethod
@@ -186,6 +186,7 @@ class Collector:
             else:
                 self._begin(tracked, handle, None if at_end else 0)
             return
+        tracked.follower.reader.recall(saved.memory)
         if handle is not None and continues(self.disk, handle, saved):
             self._begin(tracked, handle, saved.offset)
             return
@@ -400,7 +401,6 @@ class Collector:
         self._begin(tracked, handle, 0)
         if first_time:
             log.info("Analyzing file: '%s'.", _shown(follower.path), extra={"ossec_code": 1950})
-        self.names_changed = True
         return True
 
     def _tick(self, tracked: Tracked) -> Steps:
@@ -458,6 +458,10 @@ class Collector:
                 log.warning("'%s' matches %d files; %d are followed.", _shown(pattern), len(paths), MAX_FILES)
             paths = paths[:MAX_FILES]
         return paths
+
+    def concerns(self, path: bytes) -> bool:
+        """Whether something that happened to this path is for `serve`."""
+        return self._is_followed(path) or any(self._would_find(entry, path) for entry in self.entries)
 
     @staticmethod
     def _would_find(entry: Entry, path: bytes) -> bool:

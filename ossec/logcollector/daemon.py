@@ -21,7 +21,7 @@ from ossec.daemon import Context, Service
 from ossec.daemon.log import ready_made
 from ossec.errors import ConfigError
 from ossec.logcollector.children import CommandRun, Inputs, JournalReader
-from ossec.logcollector.collector import Batch, Collector, Run, Steps, Tracked
+from ossec.logcollector.collector import KNOWN, Batch, Collector, Run, Steps, Tracked
 from ossec.logcollector.disk import LocalDisk
 from ossec.logcollector.handover import HandOver, Parcel
 from ossec.logcollector.journal import CURSOR_SHAPE, Journal
@@ -34,6 +34,7 @@ from ossec.queues import Outbox
 NAME = "ossec-logcollector"
 STOP_LIMIT = 5.0  # seconds to hand over what is there at a stop; what is left is read again at the next start
 JOURNAL_KEY = b"journald:"  # the journal's name in the table of positions; no path begins like it
+MAX_STALE = 1000  # names that have gone, in the table of positions
 READ_SIZE = 64 * 1024  # bytes taken from a FIFO at a time
 JOURNAL_DIRECTORY = "OSSEC_JOURNAL_DIRECTORY"  # environment: another journal than the machine's
 AGENT_TYPE = re.compile(rb'^TYPE="?agent"?\s*$', re.MULTILINE)
@@ -161,19 +162,24 @@ class Logcollector(Service):
         self.runs: set[CommandRun] = set()
         self._fifos: dict[int, Tracked] = {}
         self._pass_waits = False
+        self._serve_waits = False
+        self._dirty: set[bytes] = set()  # names to read; bounded by the names that are followed or would be
         self.handover = HandOver(self.loop, Outbox(self.layout.event_queue), self.layout.wait_file, self.inputs.pause)
         self.handover.connect()
         self.watches = Watches(self.loop, self._changed)
         self._start(self.store.load() if self._resumes else {})
+        self.loop.after_turn(self._follow_handles)
         self.loop.call_every(self.loop_timeout, self._tick)
 
     def _start(self, saved: Mapping[bytes, bytes]) -> None:
         """Open what the collector follows, at the saved positions."""
         self.collector.start(time.time(), self.loop.now(), saved)
         self.journal = self._open_journal(saved)
-        self._keep_in_step()
-        if saved:
-            self._perform(self.collector.serve(time.time(), [t.follower.path for t in self.collector.all_tracked()]))
+        self.collector.names_changed = False
+        if self._resumes:
+            self.store.replace(self._saved())
+        self._follow_handles()
+        self._changed(None)  # what grew while we were away
 
     def _open_journal(self, saved: Mapping[bytes, bytes]) -> JournalReader | None:
         wanted = [source.location for source in self._sources if source.log_format == JOURNAL_FORMAT]
@@ -255,21 +261,27 @@ class Logcollector(Service):
         self._pass_waits = False
 
     def _changed(self, paths: set[bytes] | None) -> None:
+        """Something happened to these files (None: perhaps to all): read them as soon as what waits is sent."""
+        collector = self.collector
         if paths is None:
-            paths = {tracked.follower.path for tracked in self.collector.all_tracked()}
-        self._perform(self.collector.serve(time.time(), paths))
+            self._dirty.update(tracked.follower.path for tracked in collector.all_tracked())
+        else:
+            self._dirty.update(path for path in paths if collector.concerns(path))
+        if self._dirty and not self._serve_waits:
+            self._serve_waits = True
+            self.handover.add(self._serve())
 
-    def _perform(self, steps: Steps) -> None:
-        self.handover.add(self._parcels(self.collector, steps))
+    def _serve(self) -> Iterator[Parcel]:
+        self._serve_waits = False
+        paths, self._dirty = self._dirty, set()
+        yield from self._parcels(self.collector, self.collector.serve(time.time(), paths))
 
     def _parcels(self, collector: Collector, steps: Steps) -> Iterator[Parcel]:
         """The collector's steps as work; those of a collector that was replaced meanwhile come to nothing."""
         while collector is self.collector:
-            if collector.names_changed or collector.handles_changed:
-                self._keep_in_step()  # now: all that came out so far has been sent, so positions are true
             step = next(steps, None)
             if step is None:
-                self._keep_in_step()
+                self._save_new_names()  # now: all that came out has been sent, so positions are true
                 return
             if isinstance(step, Run):
                 self._run(step)
@@ -288,16 +300,29 @@ class Logcollector(Service):
 
         return Parcel(batch.datagrams, save)
 
-    def _keep_in_step(self) -> None:
-        """Positions, watches and FIFOs follow the files that are open."""
-        if self.collector.names_changed:
-            self.collector.names_changed = False
-            if self._resumes:
-                self.store.replace(self._saved())
+    def _save_new_names(self) -> None:
+        """Names that came are known from now on; the table is written anew when too many of its names have gone."""
+        collector = self.collector
+        if not collector.names_changed or not self._resumes:
+            return
+        collector.names_changed = False
+        values = self.store.values
+        for entry in collector.entries:
+            for path, tracked in entry.tracked.items():
+                if path not in values:
+                    position = tracked.follower.position()
+                    self.store.put(path, KNOWN if position is None else position.encode())
+        if len(values) > 2 * sum(len(entry.tracked) + 1 for entry in collector.entries) + MAX_STALE:
+            self.store.replace(self._saved())
+
+    def _follow_handles(self) -> None:
+        """Watches and FIFOs follow the files that are open, once per turn of the loop."""
         if self.collector.handles_changed:
             self.collector.handles_changed = False
-            self.watches.follow(self.collector)
             self._follow_fifos()
+            new = self.watches.follow(self.collector)
+            if new:
+                self._changed(new)
 
     def _saved(self) -> dict[bytes, bytes]:
         saved = self.collector.saved()

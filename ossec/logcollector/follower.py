@@ -248,6 +248,7 @@ class Follower:
             tail_end=self.offset,
             tail_length=len(self._tail),
             tail=digest(self._tail),
+            memory=self.reader.memory(),
         )
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from ossec.errors import OssecError
 
-VALUE_WIDTH = 256  # a journal cursor has about 150 bytes, a position at most 190
+VALUE_WIDTH = 256  # a journal cursor has about 150 bytes, a position at most 225
 MARK_LENGTH = 256  # bytes at the start of a file that tell it from another one
 TAIL_LENGTH = 64  # bytes before the offset that tell whether the file was rewritten
 MAX_POSITIONS = 100_000  # names in one file; more are forgotten, the oldest first
@@ -43,11 +43,12 @@ class Position:
     tail_end: int
     tail_length: int
     tail: str
+    memory: bytes = b""  # of the reader
 
     def encode(self) -> bytes:
         return (
             f"file {self.device:x} {self.inode} {self.offset} {self.head_length} {self.head}"
-            f" {self.tail_end} {self.tail_length} {self.tail}"
+            f" {self.tail_end} {self.tail_length} {self.tail} {self.memory.hex() or '-'}"
         ).encode("ascii")
 
     @classmethod
@@ -56,7 +57,7 @@ class Position:
         found = FILE_VALUE.match(value)
         if found is None:
             raise BadPosition(f"no position: {value!r}")
-        device, inode, offset, head_length, head, tail_end, tail_length, tail = found.groups()
+        device, inode, offset, head_length, head, tail_end, tail_length, tail, memory = found.groups()
         return cls(
             int(device, 16),
             int(inode),
@@ -66,11 +67,13 @@ class Position:
             int(tail_end),
             int(tail_length),
             tail.decode("ascii"),
+            b"" if memory == b"-" else bytes.fromhex(memory.decode("ascii")),
         )
 
 
 FILE_VALUE = re.compile(
-    rb"file ([0-9a-f]{1,16}) (\d{1,20}) (\d{1,20}) (\d{1,3}) ([0-9a-f]{32}) (\d{1,20}) (\d{1,3}) ([0-9a-f]{32})\Z"
+    rb"file ([0-9a-f]{1,16}) (\d{1,20}) (\d{1,20}) (\d{1,3}) ([0-9a-f]{32}) (\d{1,20}) (\d{1,3}) ([0-9a-f]{32})"
+    rb" (-|(?:[0-9a-f]{2}){1,16})\Z"
 )
 
 
@@ -126,28 +129,30 @@ def unescape_name(text: bytes) -> bytes:
 
 
 class Table:
-    """Where each name's line stands in the file, so that it can be renewed in place."""
+    """Where each name's line stands in the file, so that it can be renewed in place; new names go to its end."""
 
     def __init__(self, entries: Iterable[tuple[bytes, bytes]] = ()) -> None:
         self.values: dict[bytes, bytes] = dict(entries)
-        self._places: dict[bytes, int] = {}
-
-    def put(self, name: bytes, value: bytes) -> tuple[int, bytes] | None:
-        """Renew a value: (place in the file, bytes to write there); None when the whole file must be written anew."""
-        known = name in self._places
-        self.values[name] = value
-        return (self._places[name], encode_line(name, value)) if known else None
-
-    def whole(self) -> bytes:
-        """The content of the file as it must be; from now on places count from it."""
         while len(self.values) > MAX_POSITIONS:
             del self.values[next(iter(self.values))]
-        self._places.clear()
-        place = len(HEADER)
-        lines = [HEADER]
-        for name, value in self.values.items():
-            line = encode_line(name, value)
-            self._places[name] = place
-            place += len(line)
-            lines.append(line)
-        return b"".join(lines)
+        self._places: dict[bytes, int] = {}
+        self._end = len(HEADER)
+        for name in self.values:
+            self._append(name)
+
+    def _append(self, name: bytes) -> int:
+        place = self._places[name] = self._end
+        self._end += len(encode_line(name, self.values[name]))
+        return place
+
+    def put(self, name: bytes, value: bytes) -> tuple[int, bytes]:
+        """Set a value: the place in the file, and the bytes to write there."""
+        self.values[name] = value
+        place = self._places.get(name)
+        if place is None:
+            place = self._append(name)
+        return place, encode_line(name, value)
+
+    def whole(self) -> bytes:
+        """The content of the file."""
+        return encode_table(self.values)

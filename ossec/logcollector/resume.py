@@ -38,8 +38,6 @@ def find_predecessor(
 
     Looked for in the same directory, among names that begin like it, by content: a rename and a copy are both found.
     """
-    if not saved.offset:
-        return None
     name = os.path.basename(path)
     stem = name.partition(b".")[0] or name
     related: list[tuple[bytes, Seen]] = []

@@ -47,12 +47,9 @@ class PositionStore:
             self._complain(error)
 
     def put(self, name: bytes, value: bytes) -> None:
-        """Renew one value."""
-        write = self._table.put(name, value)
-        if write is None:
-            self.replace(self._table.values)
-        elif self._descriptor is not None:
-            place, line = write
+        """Set one value."""
+        place, line = self._table.put(name, value)
+        if self._descriptor is not None:
             try:
                 os.pwrite(self._descriptor, line, place)
             except OSError as error:

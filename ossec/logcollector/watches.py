@@ -39,10 +39,14 @@ class Watches:
             return
         loop.on_readable(self._inotify.fileno(), self._read)
 
-    def follow(self, collector: Collector) -> None:
-        """Watch what is open now and where names may appear; forget the rest."""
+    def follow(self, collector: Collector) -> set[bytes]:
+        """Watch what is open now and where names may appear; forget the rest.
+
+        The paths that are watched from now on: they may have grown since they were read.
+        """
         if self._inotify is None:
-            return
+            return set()
+        new: set[bytes] = set()
         wanted: dict[Identity, tuple[int, bytes]] = {}
         for tracked in collector.all_tracked():
             follower = tracked.follower
@@ -64,7 +68,9 @@ class Watches:
                 continue
             self._files[identity] = watch
             self._paths[watch] = path
+            new.add(path)
         self.follow_directories(collector)
+        return new
 
     def follow_directories(self, collector: Collector) -> None:
         """Watch the directories that there are now: one may have come, or been replaced."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 
 from ossec.logcollector.commands import Command
@@ -19,12 +20,21 @@ ATTRIBUTES = {
     "regex_id": {"id_regex": r"(\d+)", "timeout": "1"},
 }
 PATH = b"/d/p/current"
+log = logging.getLogger("ossec.logcollector")
 
 
 def fuzz_readers(data: bytes) -> None:
     """The first byte chooses the format; every datagram fits and has one NUL, at its end."""
     names = sorted(FORMATS)
     name = names[data[0] % len(names)] if data else "syslog"
+    log.disabled = True  # it would show bytes that a test report cannot hold
+    try:
+        _read(data, name)
+    finally:
+        log.disabled = False
+
+
+def _read(data: bytes, name: str) -> None:
     source = Source(name, PATH, tuple(ATTRIBUTES.get(name, {}).items()))
     follower = Follower(PATH, prepare(source)(Target(PATH, lambda: b"Nov 14 22:13:20 host1 ")))
     follower.opened(Seen(1, 1, 0, 0), b"", 0)

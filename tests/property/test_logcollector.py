@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,15 @@ LINES = [
 inputs = st.lists(st.sampled_from(LINES) | st.binary(max_size=40), max_size=40).map(b"\n".join)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def quiet() -> Iterator[None]:
+    """What is logged holds bytes that are no text, which a report to another process cannot hold."""
+    logger = logging.getLogger("ossec.logcollector")
+    logger.disabled = True
+    yield
+    logger.disabled = False
+
+
 def follower(log_format: str) -> Follower:
     source = Source(log_format, PATH, tuple(FORMATS[log_format].items()))
     made = Follower(PATH, prepare(source)(Target(PATH, lambda: b"Nov 14 22:13:20 host1 ")))
@@ -88,7 +99,7 @@ def test_any_split_of_the_input_gives_the_same_messages(log_format: str, data: b
 
 @pytest.mark.parametrize("log_format", sorted(FORMATS))
 @given(data=inputs, cut=st.integers(0, 40_000))
-@settings(max_examples=40)
+@settings(max_examples=60)
 def test_a_reader_that_was_killed_reads_on_without_a_gap(log_format: str, data: bytes, cut: int) -> None:
     """What was sent before, and what a new process sends from the saved position, has every message."""
     data += b"\n"
@@ -101,13 +112,14 @@ def test_a_reader_that_was_killed_reads_on_without_a_gap(log_format: str, data: 
     assert position is not None
     assert position.offset <= cut
     second = follower(log_format)
+    second.reader.recall(Position.decode(position.encode()).memory)
     second.opened(Seen(1, 1, len(data), 0), data[:256], position.offset)
     again = take(second, data, len(data)) + second.flush()
     if log_format == "multiline":
         assert sent + again == expected, "its records are whole, so none is repeated"
-    if log_format == "syslog":
+    if log_format in ("syslog", "mysql_log"):
         assert sent + again == expected
-    if log_format not in ("mysql_log", "modsec_audit"):  # these remember a head; see their own tests
+    if log_format != "modsec_audit":  # lines of a transaction that was sent may appear in one that overlapped it
         assert set(expected) <= set(sent + again)
 
 
@@ -115,7 +127,7 @@ def test_a_reader_that_was_killed_reads_on_without_a_gap(log_format: str, data: 
 def histories(draw: st.DrawFn) -> list[tuple[str, bytes]]:
     """What befalls a log file: growth, rotation, truncation, absence, restarts, passes."""
     steps = st.one_of(
-        st.tuples(st.just("append"), st.sampled_from([b"a", b"bb\n", b"\n", b"c\nd", b"e" * 300 + b"\n"])),
+        st.tuples(st.just("append"), st.sampled_from([b"a", b"bb\n", b"\n", b"c\n", b"e" * 300 + b"\n"])),
         st.tuples(st.sampled_from(["rotate", "remove", "pass", "restart", "kill"]), st.just(b"")),
     )
     return draw(st.lists(steps, max_size=25))
@@ -182,6 +194,7 @@ positions = st.builds(
     tail_end=st.integers(0, 2**63),
     tail_length=st.integers(0, 64),
     tail=st.text("0123456789abcdef", min_size=32, max_size=32),
+    memory=st.binary(max_size=16),
 )
 names = st.binary(min_size=1, max_size=80)
 
@@ -204,12 +217,12 @@ def test_a_value_is_renewed_in_place(entries: dict[bytes, bytes], value: Positio
     content = bytearray(table.whole())
     assert bytes(content) == encode_table(entries)
     for name in entries:
-        write = table.put(name, value.encode())
-        assert write is not None
-        place, line = write
+        place, line = table.put(name, value.encode())
         content[place : place + len(line)] = line
-    assert decode_table(bytes(content)) == dict.fromkeys(entries, value.encode())
-    assert table.put(b"a name that is not there", b"x") is None
+    place, line = table.put(b"a name longer than any of the others" * 3, b"x")
+    assert place == len(content), "a new name goes to the end"
+    assert decode_table(bytes(content) + line) == table.values
+    assert table.whole() == bytes(content) + line
 
 
 @given(

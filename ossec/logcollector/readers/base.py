@@ -25,6 +25,8 @@ MAX_OPEN = 1000  # records held for one file: one whose end never comes must not
 MAX_HELD = 1 << 20  # bytes of text held for one file, for the same reason
 SHOWN = 4096  # bytes of an over-long message that its log line shows
 
+MAX_MEMORY = 16  # bytes that a reader may have saved with the position
+
 NEVER = math.inf
 
 
@@ -65,6 +67,13 @@ class Reader:
     def oldest(self) -> int | None:
         """The offset of the oldest line held."""
         return None
+
+    def memory(self) -> bytes:
+        """What a new process must know to go on with the next line, beside the lines held; at most MAX_MEMORY bytes."""
+        return b""
+
+    def recall(self, memory: bytes) -> None:
+        """Take up what `memory` said in an earlier process."""
 
 
 def report_too_long(length: int, text: bytes) -> None:

@@ -47,6 +47,12 @@ class Mysql(Reader):
             texts.append((b"MySQL log: " + self._time + b" " + rest.lstrip(BLANKS))[: self.room])
         return texts
 
+    def memory(self) -> bytes:
+        return self._time
+
+    def recall(self, memory: bytes) -> None:
+        self._time = memory
+
     @staticmethod
     def _is_head(line: bytes) -> bool:
         return (
