@@ -26,9 +26,10 @@ from ossec.analysisd.pipeline import Analysis, PipelineOptions
 from ossec.analysisd.responses import AllowList, Responder, Response
 from ossec.analysisd.rootcheck import Rootcheck
 from ossec.analysisd.statistics import Learned, Limits, Statistics, learn
+from ossec.analysisd.stream import DEFAULT_URI
 from ossec.analysisd.syscheck import Syscheck
 from ossec.config.internal import InternalOptions
-from ossec.config.model import Configuration
+from ossec.config.model import Configuration, Global
 from ossec.errors import ConfigError
 from ossec.layout import Layout
 
@@ -128,6 +129,7 @@ class Assembly:
                 archives_json=settings.logall_json,
                 firewall=bool(internal.get("analysisd.log_fw")),
                 custom=os.fsencode(settings.custom_alert_output) if settings.custom_alert_output else None,
+                stream=_stream(settings),
             ),
             options=PipelineOptions(
                 own_name=self.name,
@@ -177,6 +179,13 @@ class Assembly:
     def close(self) -> None:
         self.syscheck_files.close()
         self.rootcheck_files.close()
+
+
+def _stream(settings: Global) -> tuple[str, str | None, str | None] | None:
+    """Address and certificates of the ZeroMQ stream."""
+    if not settings.zeromq_output:
+        return None
+    return settings.zeromq_uri or DEFAULT_URI, settings.zeromq_server_cert, settings.zeromq_client_cert
 
 
 def read_learned(directory: Path) -> Learned:

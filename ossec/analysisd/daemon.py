@@ -45,6 +45,7 @@ class Analysisd(Service):
         self.assembly = Assembly(self.layout, self.kind)
         self.configuration, self.parts = self._load()
         self._watch: NameWatch | None = None
+        self._known_addresses: frozenset[bytes] = frozenset()
         self._execq: ResponseQueue | None = None
         self._ar: ResponseQueue | None = None
 
@@ -197,15 +198,17 @@ class Analysisd(Service):
             self._execq = ResponseQueue(self.layout.exec_queue, spool, EXECQ_SHOWN, "exec queue", self.loop)
             self._execq.connect()
             self._execq.recover()
+        allow = parts.responder.allow
+        first = self._watch is None
         if self._watch is not None:
             self._watch.stop()
-        allow = parts.responder.allow
+            allow.resolved = self._known_addresses
 
         def publish(addresses: frozenset[bytes]) -> None:
-            allow.resolved = addresses
+            allow.resolved = self._known_addresses = addresses
 
         self._watch = NameWatch(allow.names if responses else (), publish)
-        self._watch.start()
+        self._watch.start(wait=first)
 
     def _write_ar_conf(self) -> None:
         if self.kind == "agent":

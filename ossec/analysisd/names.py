@@ -38,12 +38,13 @@ class NameWatch:
         self._first = threading.Event()
         self._told: set[str] = set()
 
-    def start(self) -> None:
+    def start(self, wait: bool = True) -> None:
         """Begin, and wait a little for the first answer."""
         if not self._names:
             return
         threading.Thread(target=self._run, name="allow-list names", daemon=True).start()
-        self._first.wait(FIRST_WAIT)
+        if wait:
+            self._first.wait(FIRST_WAIT)
 
     def stop(self) -> None:
         self._stop.set()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ossec.analysisd.alerts import MONTHS, Renderer
 from ossec.analysisd.statistics import Hour
+from ossec.analysisd.stream import AlertStream
 
 if TYPE_CHECKING:
     from ossec.analysisd.event import Event
@@ -144,6 +145,7 @@ class OutputOptions:
     archives_json: bool = False
     firewall: bool = True
     custom: bytes | None = None  # the format of <custom_alert_output>
+    stream: tuple[str, str | None, str | None] | None = None  # zeromq: address, server's and client's certificate
 
 
 class Outputs:
@@ -158,13 +160,18 @@ class Outputs:
         self.archives: DayFile | None = None
         self.archives_json: DayFile | None = None
         self.firewall: DayFile | None = None
+        self.stream: AlertStream | None = None
         self.options = options
         self._hour: Hour | None = None
         self._arrange(options)
 
     def _arrange(self, options: OutputOptions) -> None:
-        """Have the files that `options` ask for."""
+        """Have the stream and the files that `options` ask for."""
         layout = self._layout
+        if options.stream != (self.options.stream if self.stream is not None else None):
+            if self.stream is not None:
+                self.stream.close()
+            self.stream = None if options.stream is None else AlertStream(*options.stream)
         wanted: list[tuple[str, bool, Path, str, str, str, int]] = [
             ("alerts_json", options.alerts_json, layout.alerts_dir, "alerts", "ossec-alerts", ".json", MAX_WAITING),
             ("archives", options.archives, layout.archives_dir, "archives", "ossec-archive", ".log", 0),
@@ -186,7 +193,7 @@ class Outputs:
         self._files = [file for file in files if file is not None]
 
     def change(self, options: OutputOptions) -> None:
-        """After a reload: other options, same files where they stay.  OSError where a new one cannot be made."""
+        """After a reload: other options, same files where they stay.  OSError, StreamError where one cannot be made."""
         self.renderer.forget()
         self._arrange(options)
 
@@ -215,8 +222,12 @@ class Outputs:
             self.alerts.write(renderer.alert_text(event, number))
         else:
             self.alerts.write(renderer.custom(self.options.custom, event, number))
-        if self.alerts_json is not None:
-            self.alerts_json.write(renderer.json(event, number))
+        if self.alerts_json is not None or self.stream is not None:
+            line = renderer.json(event, number)
+            if self.alerts_json is not None:
+                self.alerts_json.write(line)
+            if self.stream is not None:
+                self.stream.send(line)
 
     def archive_text(self, event: Event) -> None:
         """To archives.log."""
@@ -251,5 +262,8 @@ class Outputs:
         return sum(file.lost for file in self._files)
 
     def close(self) -> None:
+        if self.stream is not None:
+            self.stream.close()
+            self.stream = None
         for file in self._files:
             file.close()
