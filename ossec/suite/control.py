@@ -203,38 +203,46 @@ class Control:
     def _start_group(self, group: Sequence[str], roster: Roster) -> None:
         """Start side by side, report in order.  After a failure those behind it in the group are ended again."""
         options = self.process_list().debug
-        launches = {name: processes.launch(self.layout, name, options) for name in group if not self._running(name)}
+        running = {name for name in group if self._running(name)}
+        launches = {name: processes.launch(self.layout, name, options) for name in group if name not in running}
         failed: str | None = None
         for name in group:
-            launch = launches.get(name)
-            if launch is None:
+            if name in running:
                 if failed is None:
                     self.say(f"{name} already running...")
-                continue
-            status = launch.wait(START_PATIENCE)
-            if failed is not None:
+            elif failed is not None:
+                launches[name].wait(START_PATIENCE)
                 self._end(name)
-            elif status == 0 and not self._running(name):
-                lines = launch.lines()  # nothing to do for it, and it said why
-                for line in lines:
-                    self.warn(line)
-                if any("Started (pid: " in line for line in lines):
-                    self.warn(f"{name}: ended right after it was ready; see {self.layout.ossec_log}")
-                    failed = name
-            elif status == 0 and (name != roster.receiver or _accepts(self.layout.event_queue)):
-                for line in launch.said():
-                    self.warn(line)
-                self.say(f"Started {name}...")
-            else:
+            elif not self._report_start(launches[name], roster):
                 failed = name
-                for line in launch.lines():
-                    self.warn(line)
-                if status is None:
-                    self.warn(f"{name}: not ready after {START_PATIENCE:.0f} s; see {self.layout.ossec_log}")
+        for launch in launches.values():
             launch.output.close()
         if failed is not None:
             ending = "" if roster.home_type is HomeType.AGENT else " correctly."  # as each of OSSEC's scripts says it
             raise ControlError(f"{failed} did not start{ending}")
+
+    def _report_start(self, launch: processes.Launch, roster: Roster) -> bool:
+        """Wait for one daemon and print what there is to say; whether it runs, or has nothing to do."""
+        name = launch.name
+        status = launch.wait(START_PATIENCE)
+        lines = launch.lines()
+        running = bool(self._running(name))
+        problem = None
+        if status is None:
+            problem = f"{name}: not ready after {START_PATIENCE:.0f} s; see {self.layout.ossec_log}"
+        elif status != 0:
+            problem = ""  # it has said why
+        elif not running and any("Started (pid: " in line for line in lines):
+            problem = f"{name}: ended right after it was ready; see {self.layout.ossec_log}"
+        elif running and name == roster.receiver and not _accepts(self.layout.event_queue):
+            problem = f"{name}: nobody listens on {self.layout.event_queue}"
+        if running and problem is None:
+            lines = [line for line in lines if ": INFO: " not in line]
+        for line in (*lines, *filter(None, (problem,))):
+            self.warn(line)
+        if running and problem is None:
+            self.say(f"Started {name}...")
+        return problem is None
 
     def _end(self, name: str) -> None:
         pids = self._running(name)

@@ -101,10 +101,6 @@ class Launch:
         self.output.seek(0)
         return self.output.read().decode("utf-8", "replace").splitlines()
 
-    def said(self) -> list[str]:
-        """What a user should see of a good start: all but plain information."""
-        return [line for line in self.lines() if ": INFO: " not in line]
-
 
 def launch(layout: Layout, name: str, options: Sequence[str] = ()) -> Launch:
     """Start daemon `name` with this interpreter.
