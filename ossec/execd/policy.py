@@ -33,7 +33,6 @@ from ossec.execd.lanes import Block, Lane
 from ossec.execd.offenders import Offenders
 from ossec.execd.words import (
     ABSENT,
-    LIFT,
     alert_of,
     call_of,
     is_event,
@@ -169,9 +168,10 @@ class Policy:
             text = show(datagram[: execq.MAX_READ].partition(b"\0")[0])
             self._say(logging.WARNING, f"Invalid active response (execd) message '{text}'.", 1310)
             return self._done()
-        command = self._look_up(response.name)
+        name = response.name
+        command = self._look_up(name)
         if command is None:
-            self._say(logging.ERROR, f"Invalid command name '{show(response.name)}' provided.", 1311)
+            self._say(logging.ERROR, f"Invalid command name '{show(name)}' provided.", 1311)
         elif not command.script:
             pass  # known, but not for this system: said when ar.conf was read
         elif len(response.words) < 2:
@@ -180,10 +180,10 @@ class Policy:
             self._effects.append(refusal)
         else:
             words = response.words[:MAX_WORDS]
-            if words[-2:] == LIFT:
-                self._lift(response.name, command, words, now)
+            if response.lifts:
+                self._lift(name, command, words, now)
             else:
-                self._respond(response.name, command, words, now)
+                self._respond(name, command, words, now)
         return self._done()
 
     def finished(self, number: int, outcome: Outcome | None, now: float) -> list[Effect]:

@@ -12,7 +12,6 @@ from ossec.execd.effects import Log, Outcome, Run
 from ossec.execd.journal import Key
 
 SHOWN = 300  # characters of a script's complaint in a log line
-LIFT = (b"(from_the_server)", b"(delete)")  # last words of a message that ends a block by hand
 ABSENT = (b"", b"-")
 
 _USER = re.compile(rb"[A-Za-z._0-9@?-]*\Z")  # what analysisd lets through

@@ -3,6 +3,10 @@
     execq  NAME USER IP TIME.ALERTID RULEID LOCATION FILENAME
     ar     ORIGIN FLAGS AGENTID NAME USER IP TIME.ALERTID RULEID LOCATION FILENAME
 
+A name with `!` before it asks for the undoing of that response: `!fw600 - 192.0.2.1 …`.  OSSEC's execd, which cannot
+undo by order, finds no response of such a name (1311) and does nothing; no word behind the name would keep it from
+blocking.
+
 One datagram each, closed by a NUL.  Words are separated by exactly one space and nothing is quoted, so a location with
 a blank becomes two words: what a receiver can rely on is the name and the first four words.
 """
@@ -17,6 +21,7 @@ from ossec.errors import RemoteError
 MAX_SENT = 1023  # what analysisd sends and remoted reads, the NUL not counted; a longer message is cut
 MAX_READ = 6143  # what execd looks at: a message written by hand may be longer than analysisd's
 ABSENT = b"-"
+LIFT_MARK = b"!"  # before the name
 AR_ABSENT = b"(null)"  # an absent file name or agent on the ar queue
 
 _AR = re.compile(rb"\(([^)]*)\)(.*?) ([AN])([RN!])([SN]) (\S+) (.*)", re.DOTALL)
@@ -27,10 +32,14 @@ class BadResponse(RemoteError):
 
 
 class Response(NamedTuple):
-    """What execd is asked to run: the response's name in ar.conf and the words for the script after `add`."""
+    """What execd is asked to run: the response's name in ar.conf and the words for the script after `add`.
+
+    `lifts`: not to run it, but to undo it before its time.
+    """
 
     name: bytes
     words: tuple[bytes, ...]
+    lifts: bool = False
 
     @property
     def user(self) -> bytes:
@@ -74,7 +83,13 @@ def encode(text: bytes) -> bytes:
 
 def encode_response(response: Response) -> bytes:
     """The datagram for execq of a response given in words (agent_control, tests)."""
-    return encode(b" ".join((response.name, *response.words)))
+    return encode(text_of(response))
+
+
+def text_of(response: Response) -> bytes:
+    """The text of a response given in words, as both queues carry it."""
+    mark = LIFT_MARK if response.lifts else b""
+    return mark + b" ".join((response.name, *response.words))
 
 
 def decode(datagram: bytes) -> Response:
@@ -89,7 +104,8 @@ def decode(datagram: bytes) -> Response:
     name, space, rest = text.partition(b" ")
     if not space:
         raise BadResponse(f"no words after the name: {text[:80]!r}")
-    return Response(name, tuple(rest.split(b" ")))
+    lifts = name.startswith(LIFT_MARK)
+    return Response(name.removeprefix(LIFT_MARK), tuple(rest.split(b" ")), lifts)
 
 
 def encode_order(order: Order) -> bytes:

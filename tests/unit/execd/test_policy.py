@@ -421,7 +421,7 @@ def test_ar_conf_written_twice_changes_nothing() -> None:
 
 
 def lift(address: str = ADDRESS, user: str = "-", name: str = "fw600") -> str:
-    return f"{name} {user} {address} (from_the_server) (delete)"
+    return f"!{name} {user} {address} (from_the_server) (no_rule_id)"
 
 
 def test_an_operator_lifts_a_block() -> None:

@@ -10,7 +10,7 @@ from ossec.messages import execq
 from tests.fuzz.fuzz_execq import fuzz_execq
 
 WORD = st.binary(max_size=12).map(lambda word: word.translate(None, b" \0\n"))
-NAME = st.binary(min_size=1, max_size=12).map(lambda word: word.translate(None, b" \0\n") or b"fw0")
+NAME = st.binary(min_size=1, max_size=12).map(lambda word: word.translate(None, b" \0\n!") or b"fw0")
 
 
 def test_a_response_is_read_as_execd_needs_it() -> None:
@@ -37,9 +37,16 @@ def test_a_name_alone_is_refused() -> None:
         execq.decode(b"wake\0")
 
 
-@given(NAME, st.lists(WORD, min_size=1, max_size=8).map(tuple))
-def test_responses_survive_the_queue(name: bytes, words: tuple[bytes, ...]) -> None:
-    response = execq.Response(name, words)
+def test_an_undoing_is_no_response_that_ossecs_execd_could_find() -> None:
+    """It looks up the first word as it is: there is no response `!fw60`."""
+    datagram = execq.encode_response(execq.Response(b"fw60", (b"-", b"192.0.2.1"), lifts=True))
+    assert datagram == b"!fw60 - 192.0.2.1\0"
+    assert execq.decode(datagram).lifts
+
+
+@given(NAME, st.lists(WORD, min_size=1, max_size=8).map(tuple), st.booleans())
+def test_responses_survive_the_queue(name: bytes, words: tuple[bytes, ...], lifts: bool) -> None:
+    response = execq.Response(name, words, lifts)
     assert execq.decode(execq.encode_response(response)) == response
 
 
