@@ -21,9 +21,10 @@ from ossec.analysisd.decoders import (
 )
 from ossec.analysisd.diagnostics import Report
 from ossec.analysisd.fts import FTS_FIELDS
+from ossec.analysisd.patterns import compile_match, compile_pcre2, compile_regex
 from ossec.analysisd.plugins import PLUGINS
 from ossec.config.dialect import DialectError, Node, parse
-from ossec.regex import Matcher, PatternError, compile_match, compile_pcre2, compile_regex
+from ossec.regex import Matcher, PatternError
 
 NAME = "ossec-analysisd"  # what OSSEC's decoder code signs with, whatever the program
 MAX_TEXT = 8192  # bytes of an element's text; OSSEC drops longer ones

@@ -13,12 +13,13 @@ from difflib import get_close_matches
 from ossec.analysisd.decoder_loader import Source
 from ossec.analysisd.diagnostics import Report
 from ossec.analysisd.fts import IGNORE_FIELDS
+from ossec.analysisd.patterns import compile_match, compile_pcre2, compile_regex
 from ossec.analysisd.rules import CATEGORIES, COMPILED, LIST_FIELDS, LOOKUPS, OPTIONS, SAME, ListTest, Rule
 from ossec.analysisd.tree import LEVEL_ZERO, NotFound, RuleSet
 from ossec.config.addresses import AddressList, BadAddress
 from ossec.config.dialect import DialectError, Node, parse
 from ossec.config.times import BadTime, parse_days, parse_range
-from ossec.regex import Matcher, PatternError, compile_match, compile_pcre2, compile_regex
+from ossec.regex import Matcher, PatternError
 
 NAME = "ossec-analysisd"  # what OSSEC's rule code signs with, whatever the program
 MAX_TEXT = 2048  # bytes of a text; OSSEC drops a longer one, and with it the test
