@@ -177,6 +177,7 @@ class Analysisd(Service):
                 queue.send(dispatch.datagram)
 
     def _tick(self) -> None:
+        self.analysis.engine.stores.lists.refresh()
         self.analysis.roll(int(time.time()))
         self.analysis.outputs.flush()
 

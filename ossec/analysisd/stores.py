@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ossec.analysisd import cdb
 from ossec.analysisd.fts import Append, SeenLines
+from ossec.analysisd.lists import FileLists, NoLists
 from ossec.layout import Layout
 
 log = logging.getLogger("ossec.analysisd")
@@ -95,66 +95,8 @@ class Lists(Protocol):
     def declared(self, name: str) -> bool:
         """Whether ossec.conf names it."""
 
-
-class FileLists:
-    """Lists declared in ossec.conf, read when first asked for: the `.cdb`, or the text when that is newer or alone."""
-
-    def __init__(self, layout: Layout, names: frozenset[str], compat: bool = False) -> None:
-        self._layout = layout
-        self._names = frozenset(name.removesuffix(".cdb") for name in names)
-        self._compat = compat  # only the .cdb counts
-        self._read: dict[str, dict[bytes, bytes] | None] = {}
-
-    def declared(self, name: str) -> bool:
-        """Whether ossec.conf names it."""
-        return name in self._names
-
-    def find(self, name: str) -> dict[bytes, bytes] | None:
-        """The pairs of a list."""
-        if name not in self._names:
-            return None
-        if name not in self._read:
-            self._read[name] = self._load(name)
-        return self._read[name]
-
-    def _load(self, name: str) -> dict[bytes, bytes] | None:
-        compiled = self._layout.under(name + ".cdb")
-        try:
-            if not self._compat:
-                text = self._text(name, compiled)
-                if text is not None:
-                    pairs: dict[bytes, bytes] = {}
-                    for key, value in cdb.parse_text(text.read_bytes()):
-                        pairs.setdefault(key, value)
-                    return pairs
-            if compiled.stat().st_size > cdb.MAX_FILE:
-                log.error("the list %s is larger than %d bytes: not used", compiled, cdb.MAX_FILE)
-                return None
-            return cdb.decode(compiled.read_bytes())
-        except (OSError, cdb.BadList) as error:
-            log.warning("the list %s cannot be used, so nothing is in it: %s (ossec-makelists)", name, error)
-            return None
-
-    def _text(self, name: str, compiled: Path) -> Path | None:
-        """The text of a list, when there is no compiled form that is as new."""
-        for candidate in (self._layout.under(name), self._layout.under(name + ".txt")):
-            if candidate.is_file() and candidate.stat().st_size <= cdb.MAX_FILE:
-                if compiled.is_file() and compiled.stat().st_mtime >= candidate.stat().st_mtime:
-                    return None
-                return candidate
-        return None
-
-
-class NoLists:
-    """No list at all."""
-
-    def declared(self, name: str) -> bool:
-        """Never."""
-        return False
-
-    def find(self, name: str) -> dict[bytes, bytes] | None:
-        """Nothing."""
-        return None
+    def refresh(self) -> None:
+        """Read again what has changed."""
 
 
 @dataclass(slots=True)

@@ -13,9 +13,10 @@ from ossec.analysisd.decoders import Captured
 from ossec.analysisd.diagnostics import LoadError, Report
 from ossec.analysisd.engine import Engine, EngineOptions, Verdict
 from ossec.analysisd.event import Event
+from ossec.analysisd.lists import FileLists
 from ossec.analysisd.predecode import clean
 from ossec.analysisd.rule_loader import LoadOptions, load_rules
-from ossec.analysisd.stores import FileLists, Stores
+from ossec.analysisd.stores import Stores
 from ossec.layout import Layout
 
 HERE = Path(__file__).parent
