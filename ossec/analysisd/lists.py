@@ -1,8 +1,8 @@
 """The lists that ossec.conf declares: where they lie, when they are out of date, what is in them (spec section 8).
 
-`<list>PATH</list>` names a text, PATH or PATH.txt, and its compiled form, PATH.cdb.  The engine asks `FileLists` for the
-pairs; `refresh`, called about once a second, looks whether a file has changed (three `stat` a list, nothing per event)
-and then reads it again, so a list is in force a second after ossec-makelists, or an editor, has written it.
+`<list>PATH</list>` names a text, PATH or PATH.txt, and its compiled form, PATH.cdb.  The engine asks `FileLists` for
+the pairs; `refresh`, called about once a second, looks whether a file has changed (three `stat` a list, nothing per
+event) and then reads it again: a list is in force a second after ossec-makelists, or an editor, has written it.
 """
 
 from __future__ import annotations
@@ -43,10 +43,16 @@ class ListPlace:
     @property
     def outdated(self) -> bool:
         """Whether there is a text and no compiled form that is as new."""
+        return self._newest() != self.compiled
+
+    def _newest(self) -> Path:
         text = self.text
         if text is None:
-            return False
-        return not self.compiled.is_file() or self.compiled.stat().st_mtime_ns < text.stat().st_mtime_ns
+            return self.compiled
+        try:
+            return text if _written(self.compiled) < _written(text) else self.compiled
+        except OSError:  # not compiled yet
+            return text
 
     def mark(self) -> Mark:
         """What changes when one of the files does."""
@@ -62,8 +68,7 @@ class ListPlace:
 
     def read(self, compiled_only: bool = False) -> dict[bytes, bytes]:
         """The pairs: of the compiled form, or of the text when that is newer or alone.  OSError, BadList."""
-        path = self.compiled if compiled_only or not self.outdated else self.text
-        assert path is not None
+        path = self.compiled if compiled_only else self._newest()
         if path.stat().st_size > cdb.MAX_FILE:
             raise cdb.BadList(f"it is larger than {cdb.MAX_FILE} bytes", path)
         if path == self.compiled:
@@ -85,9 +90,8 @@ class ListPlace:
         beside = self.compiled.with_name(self.compiled.name.removesuffix(".cdb") + ".tmp")
         beside.unlink(missing_ok=True)
         try:
-            with os.fdopen(
-                os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE), "wb"
-            ) as out:
+            new = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+            with os.fdopen(new, "wb") as out:
                 os.fchmod(out.fileno(), FILE_MODE)  # whatever the umask
                 out.write(data)
                 out.flush()
@@ -142,6 +146,10 @@ class FileLists:
                 log.warning("the list %s has changed and cannot be used: %s; it stays as it was", name, _reason(error))
             else:
                 log.info("The list %s has changed and was read again.", name)
+
+
+def _written(path: Path) -> int:
+    return path.stat().st_mtime_ns
 
 
 def _reason(error: Exception) -> str:
