@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import re
 import time as clock
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from ossec.analysisd.rootcheck import DECODER as ROOTCHECK
@@ -27,6 +28,12 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 NO_DESCRIPTION = "(null)"
 KEEPALIVE = b"ossec-keepalive"
 ABSENT = b"None"  # in a custom format
+
+# keys of alerts.json in order, and the event's attributes
+_FIELDS = ("action", "protocol", "srcip", "srcport", "srcuser", "dstip", "dstport", "dstuser")
+_FIELDS_OF = attrgetter(*_FIELDS)
+_MORE_FIELDS = ("status", "command", "url", "data", "systemname")
+_MORE_FIELDS_OF = attrgetter(*_MORE_FIELDS[:-1], "system_name")
 
 _AGENT = re.compile(rb"\((.*?)\) (.*?)->(.*)", re.DOTALL)
 _TOKEN = re.compile(
@@ -148,12 +155,12 @@ class Renderer:
             body["decoder"] = text(decoder.name)
             if decoder.parent is not None:
                 body["decoder_parent"] = text(decoder.parent.name)
-        for name in ("action", "protocol", "srcip", "srcport", "srcuser", "dstip", "dstport", "dstuser"):
-            value = getattr(event, name)
+        for name, value in zip(_FIELDS, _FIELDS_OF(event), strict=True):
             if value is not None:
                 body[name] = text(value)
         body["location"] = text(event.location)
-        body["full_log"] = text(event.full_log)
+        raw = event.full_log
+        log = body["full_log"] = text(raw)
         context = event.context
         if len(context) > 1:
             body["previous_output"] = text(context[1])
@@ -162,12 +169,9 @@ class Renderer:
         body["hostname"] = text(event.hostname)
         if event.program_name is not None:
             body["program_name"] = text(event.program_name)
-        for name in ("status", "command", "url", "data"):
-            value = getattr(event, name)
+        for name, value in zip(_MORE_FIELDS, _MORE_FIELDS_OF(event), strict=True):
             if value is not None:
                 body[name] = text(value)
-        if event.system_name is not None:
-            body["systemname"] = text(event.system_name)
         if event.fields:
             _add_fields(body, event.fields)
         body["decoder_desc"] = self._decoder(event)
@@ -179,8 +183,8 @@ class Renderer:
             body["event_id"] = text(event.id)
         if context:
             body["previous_events"] = [text(line) for line in context]
-        if "\ufffd" in str(body["full_log"]):
-            body["full_log_b64"] = base64.b64encode(event.full_log).decode("ascii")
+        if "\ufffd" in log and log.encode() != raw:
+            body["full_log_b64"] = base64.b64encode(raw).decode("ascii")
         return alert_json.format_line(body, self._rule_json(event, rule))
 
     def archive_text(self, event: Event) -> bytes:
