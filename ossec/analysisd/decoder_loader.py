@@ -100,6 +100,7 @@ class DecoderLoader:
         self.order_size = order_size
         self.tops: list[Decoder] = []
         self._broken: set[str] = set()  # names of refused decoders, whose children are not told as mistakes
+        self._unread = False  # a file could not be read
 
     def read(self, source: Source) -> None:
         """Read one file; mistakes go to the report."""
@@ -107,11 +108,13 @@ class DecoderLoader:
         try:
             roots = parse(source.path.read_bytes(), source.path, variables=True)
         except OSError as error:
+            self._unread = True
             missing = DialectError(f"File '{source.shown}' not found.", source.shown)
             told = f"{NAME}(1226): {missing.upstream}"
             self.report.fail(f"cannot read it: {error.strerror}", source.path, 0, told, closing)
             return
         except DialectError as error:
+            self._unread = True
             shown = DialectError(
                 error.reason, source.shown, error.line, reader_line=error.reader_line, variables=error.variables
             )
@@ -125,6 +128,10 @@ class DecoderLoader:
                 self._broken.add(node.get("name") or "")
                 lines = (*refused.lines, closing) if refused.closing else refused.lines
                 self.report.fail(refused.message, source.path, refused.line, *lines)
+
+    def known_names(self) -> set[str] | None:
+        """What rules may name, refused decoders too; None when a file could not be read at all."""
+        return None if self._unread else DecoderSet(self.tops).keys() | self._broken
 
     def finish(self) -> DecoderSet:
         """The set of all that was read; LoadError when something was refused."""

@@ -36,13 +36,14 @@ def load_engine(
         if layout.local_decoder_xml.is_file():
             report.say(f"{report.program}: INFO: Reading local decoder file.")
             loader.read(Source(layout.local_decoder_xml, _shown(layout, layout.local_decoder_xml)))
-    decoders = loader.finish()
     lists = frozenset(one.name for one in wanted.lists)
     matched_max = internal.get("analysisd.sid_prev_matched_max")
-    rules = load_rules(
+    if not report.failed:
+        decoders = loader.finish()
+    rules = load_rules(  # when decoders were refused, for what there is to say about the rules too
         [Source(one.path, one.name) for one in wanted.includes],
         report,
-        decoders.keys(),
+        loader.known_names(),
         LoadOptions(
             default_timeframe=internal.get("analysisd.default_timeframe"),
             log_alert_level=configuration.alerts.log_alert_level,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ossec.analysisd.event import Event
     from ossec.analysisd.tree import RuleSet
 
-MAX_PLANS = 20_000  # some 2 KB each; a site has some hundreds, a stranger could make any number
+MAX_PLANS = 8192  # some 4 KB each; a site has some hundreds, a stranger could make any number
 MAX_PROGRAMS = 4096  # program names whose accepted patterns are remembered
 MAX_STATIC = 2048  # (decoder, program patterns) combinations whose children are kept
 # patterns on what regexes of decoders cut out of the log, so that their literals too are in the log

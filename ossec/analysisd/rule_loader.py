@@ -113,7 +113,10 @@ def _near(name: str, known: Iterable[str]) -> str:
 class RuleLoader:
     """Reads rule files one after the other into a `RuleSet`."""
 
-    def __init__(self, report: Report, decoder_keys: Collection[str], options: LoadOptions | None = None) -> None:
+    def __init__(
+        self, report: Report, decoder_keys: Collection[str] | None, options: LoadOptions | None = None
+    ) -> None:
+        """`decoder_keys`: what <decoded_as> may name; None: not known, so that nothing is said about it."""
         self.report = report
         self.decoder_keys = decoder_keys
         self.options = options or LoadOptions()
@@ -463,7 +466,7 @@ class RuleLoader:
             )
         if "decoded_as" in texts:
             rule.decoded_as = texts["decoded_as"]
-            if rule.decoded_as not in self.decoder_keys:
+            if self.decoder_keys is not None and rule.decoded_as not in self.decoder_keys:
                 near = _near(rule.decoded_as, self.decoder_keys)
                 raise _Refused(
                     f"rule {rule.id}: there is no decoder '{rule.decoded_as}'{near}",
@@ -556,6 +559,11 @@ class RuleLoader:
             if rule.if_matched_sid is not None and counted is None:
                 message = f"rule {rule.id}: the rule {rule.if_matched_sid} that it counts does not exist"
                 self.report.warn(message, rule.path, rule.line)
+            if counted is not None and counted.composite and counted.level >= rule.level > 0:
+                message = (
+                    f"rule {rule.id}: its level must be above that of the composite rule {counted.id} that it counts"
+                )
+                self.report.warn(message, rule.path, rule.line)
             if counted is not None and counted.level == 0:
                 message = (
                     f"rule {rule.id}: the rule {counted.id} that it counts is of level 0, whose events are not kept"
@@ -575,7 +583,10 @@ def _compiled(draft: _Draft, name: str, text: str, compiler: Callable[[str], Mat
 
 
 def load_rules(
-    sources: Iterable[Source], report: Report, decoder_keys: Collection[str], options: LoadOptions | None = None
+    sources: Iterable[Source],
+    report: Report,
+    decoder_keys: Collection[str] | None,
+    options: LoadOptions | None = None,
 ) -> RuleSet:
     """All rules of some files, in order; LoadError, with every mistake in the report."""
     loader = RuleLoader(report, decoder_keys, options)

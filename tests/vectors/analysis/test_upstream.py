@@ -32,8 +32,7 @@ pytestmark = [
 KNOWN_TUPLES = ("3051 192.168.100.11", "5123 192.168.100.11")
 
 
-@pytest.fixture(scope="module")
-def engine() -> Engine:
+def build() -> Engine:
     """OSSEC's rules as its ossec-server.conf includes them."""
     report = Report()
     etc = UPSTREAM / "etc"
@@ -42,6 +41,12 @@ def engine() -> Engine:
     names = re.findall(r"<include>([^<]+)</include>", configuration)
     rules = load_rules([Source(etc / "rules" / name, name) for name in names], report, decoders.keys())
     return Engine(decoders, rules, EngineOptions(own_name=b"ossecsrv"))
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    """One engine for the tests that start it afresh."""
+    return build()
 
 
 def judge(engine: Engine, log: str) -> dict[str, Any]:
@@ -119,3 +124,17 @@ def test_a_line_is_only_one_event_of_a_correlation(engine: Engine) -> None:
         if engine.process(event) is Verdict.ALERT and event.rule is not None:
             fired.append(event.rule.id)
     assert fired == [5710] * 7 + [5712]
+
+
+def test_what_is_left_out_could_not_have_matched(engine: Engine) -> None:
+    engine.start_afresh()
+    engine.stores.fts.clear()
+    full = build()
+    for number, line in enumerate((UPSTREAM / "logtest-samples.jsonl").read_text().splitlines()):
+        log = clean(raw(json.loads(line)["log"]))
+        event, twin = (Event(b"1", b"stdin", log, 1_700_000_000.0 + number) for _ in range(2))
+        engine.process(event)
+        full.decode(twin)
+        full.accumulate(twin)
+        full.judge_traced(twin, lambda step, rule, element: None)
+        assert (event.rule and event.rule.id) == (twin.rule and twin.rule.id), log
