@@ -20,11 +20,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ossec.suite.roster import HomeType, choose
-from tests.integration.suite import FAILED_LOGIN, Suite
+from tests.integration.suite import Suite
 from tests.support import wait_until
 
 ROUNDS = 50
-RULES = "5710,40111"  # a failed login of an unknown user; many of them, from wherever
+RULE = "5706"  # a port scan: unlike failed logins, no number of them from several addresses raises another rule
+SCAN = "Did not receive identification string from {ip} port 4242"
 PAUSE = 0.02  # seconds between rounds, so that each finds the suite at rest
 GOAL_MEDIAN = 0.100  # seconds
 GOAL_START = 3.0  # seconds
@@ -52,7 +53,7 @@ def measure_latency(suite: Suite, rounds: int) -> list[float]:
     seconds = []
     for number in range(rounds):
         address = f"198.51.{100 + number // 250}.{1 + number % 250}"
-        line = f"Nov 22 05:00:00 host1 sshd[7]: {FAILED_LOGIN.format(ip=address)}\n".encode()
+        line = f"Nov 22 05:00:00 host1 sshd[7]: {SCAN.format(ip=address)}\n".encode()
         with suite.log.open("ab", buffering=0) as out:
             written = time.time_ns()
             out.write(line)
@@ -105,7 +106,7 @@ def run(rounds: int) -> Result:
     with tempfile.TemporaryDirectory(prefix="ossec-bench-") as folder:
         suite = Suite(Path(folder) / "home")
         suite.install("--no-firewall-response")
-        suite.respond(RULES, timeout=600)
+        suite.respond(RULE, timeout=600)
         script = suite.layout.active_response_bin / "note.sh"
         script.write_text(STAMP_SCRIPT.format(notes=suite.notes))
         try:

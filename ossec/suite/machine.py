@@ -53,6 +53,7 @@ PROGRAM_LOGS = (
 SYSLOG_PID_FILES = ("run/rsyslogd.pid", "run/syslog-ng.pid", "run/syslogd.pid")
 JOURNAL_SOCKET = "run/systemd/journal/socket"  # there while journald runs
 JOURNAL_DIRS = ("run/log/journal", "var/log/journal")
+LOCAL_NAMES = ("localhost.localdomain",)  # OSSEC allows it always; where nobody knows it that is a warning each start
 MAX_NAMESERVERS = 8  # a resolver reads three; more are a mistake that must not fill the allow list
 
 
@@ -73,6 +74,7 @@ class Machine:
     unreadable: tuple[str, ...] = ()
     journal: bool = False
     nameservers: tuple[str, ...] = ()
+    local_names: tuple[str, ...] = ()  # of LOCAL_NAMES, those that /etc/hosts knows
     programs: frozenset[str] = frozenset()
 
 
@@ -100,6 +102,7 @@ def survey(root: Path = Path("/")) -> Machine:
         unreadable=tuple(unreadable),
         journal=journal,
         nameservers=_nameservers(root / "etc/resolv.conf"),
+        local_names=tuple(name for name in LOCAL_NAMES if name in _words(root / "etc/hosts")),
         programs=frozenset(name for name in ("df", "ss", "netstat", "last") if shutil.which(name)),
     )
 
@@ -115,11 +118,19 @@ def _journal_is_read(root: Path) -> bool:
     return any(os.access(file, os.R_OK) for file in files)
 
 
-def _nameservers(path: Path) -> tuple[str, ...]:
+def _lines(path: Path) -> list[str]:
+    """Without comments; none where it cannot be read."""
     try:
-        lines = path.read_text("utf-8", "replace").splitlines()
+        return [line.partition("#")[0] for line in path.read_text("utf-8", "replace").splitlines()]
     except OSError:
-        return ()
-    words = (line.split() for line in lines)
+        return []
+
+
+def _words(path: Path) -> set[str]:
+    return {word for line in _lines(path) for word in line.split()}
+
+
+def _nameservers(path: Path) -> tuple[str, ...]:
+    words = (line.split() for line in _lines(path))
     found = [pair[1].partition("%")[0] for pair in words if len(pair) > 1 and pair[0] == "nameserver"]
     return tuple(dict.fromkeys(found))[:MAX_NAMESERVERS]

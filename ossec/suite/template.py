@@ -14,7 +14,7 @@ from ossec.suite.machine import LogSource, Machine
 SYSCHECK_FREQUENCY = 79200  # seconds: 22 hours, so that the hour of the scan moves through the day
 RESPONSE_LEVEL = 6
 RESPONSE_TIMEOUT = 600  # seconds
-LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost.localdomain")
+LOCAL_HOSTS = ("127.0.0.1", "::1")
 SYSCHECK_DIRECTORIES = ("/etc,/usr/bin,/usr/sbin", "/bin,/sbin,/boot")
 SYSCHECK_IGNORED = (
     "/etc/mtab",
@@ -130,7 +130,7 @@ def _manager(settings: Settings, machine: Machine, stock: Stock) -> Iterator[str
     yield from _section("rules", [("include", name) for name in stock.rules])
     yield from _integrity(settings, stock)
     if settings.active_response:
-        hosts = dict.fromkeys((*LOCAL_HOSTS, *machine.nameservers, *settings.allow))
+        hosts = dict.fromkeys((*LOCAL_HOSTS, *machine.local_names, *machine.nameservers, *settings.allow))
         yield "<!-- Never blocked by an active response. -->"
         yield from _section("global", [("allow_list", host) for host in hosts])
     if settings.kind is not InstallType.LOCAL:

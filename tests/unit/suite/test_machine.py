@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from ossec.suite.machine import LogSource, survey
 
 
@@ -58,6 +60,13 @@ def test_name_servers_come_from_resolv_conf(tmp_path: Path) -> None:
         "# nameserver 192.0.2.9\nnameserver 192.0.2.1\nnameserver fe80::1%eth0\nnameserver 192.0.2.1\nnameserver\n"
     )
     assert survey(tmp_path).nameservers == ("192.0.2.1", "fe80::1")
+
+
+@pytest.mark.parametrize(("line", "expected"), [("127.0.0.1 localhost.localdomain x", 1), ("127.0.0.1 localhost", 0)])
+def test_the_local_name_is_allowed_only_where_it_is_known(tmp_path: Path, line: str, expected: int) -> None:
+    touch(tmp_path, "etc/hosts")
+    (tmp_path / "etc/hosts").write_text(f"{line}\n# localhost.localdomain\n")
+    assert len(survey(tmp_path).local_names) == expected
 
 
 def test_a_folder_that_is_closed_to_us_is_named_and_no_error(tmp_path: Path) -> None:

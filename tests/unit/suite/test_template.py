@@ -18,6 +18,7 @@ MACHINE = Machine(
     logs=(LogSource("/var/log/auth.log", "syslog"),),
     journal=True,
     nameservers=("192.0.2.53",),
+    local_names=("localhost.localdomain",),
     programs=frozenset({"df", "ss", "last"}),
 )
 STOCK = Stock(("rules_config.xml", "sshd_rules.xml", "local_rules.xml"), ("rootkit_files.txt",))
