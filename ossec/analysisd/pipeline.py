@@ -173,6 +173,7 @@ class Analysis:
         if self._complaints > MAX_COMPLAINTS:
             log.error("%d more malformed messages came in the last hour.", self._complaints - MAX_COMPLAINTS)
         self._complaints = 0
+        self.responder.begin_hour()
 
     def replace(self, engine: Engine, responder: Responder, syscheck: Syscheck, options: PipelineOptions) -> None:
         """After a reload: other rules and settings, what is known stays."""
@@ -309,7 +310,6 @@ class Analysis:
 
     # messages that are none
     def _complain(self, datagram: bytes) -> None:
-        self.counters.received += 1
         self.counters.malformed += 1
         self._complaints += 1
         if self._complaints > MAX_COMPLAINTS:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ossec.analysisd.responses")
 
+MAX_COMPLAINTS = 1000  # lines about hostile characters in an hour: who sends them chooses how many
 LOCAL_SOURCE = b"(local_source) "
 MAPPED = b"::ffff:"
 
@@ -149,6 +150,7 @@ class Responder:
         self.allow = allow
         self.has_agents = has_agents
         self.refused = 0  # hostile characters
+        self._complaints = 0
         self.spared = 0  # allow-listed
 
     def decide(self, event: Event, responses: Iterable[Response], alert: bytes) -> list[Dispatch]:
@@ -207,8 +209,17 @@ class Responder:
         )
         return Dispatch(False, execq.encode_order(order))
 
+    def begin_hour(self) -> None:
+        """Complain again, and say what was not said."""
+        if self._complaints > MAX_COMPLAINTS:
+            log.warning("%d more responses were refused in the last hour.", self._complaints - MAX_COMPLAINTS)
+        self._complaints = 0
+
     def _refuse(self, number: int, text: str, value: bytes) -> None:
         self.refused += 1
+        self._complaints += 1
+        if self._complaints > MAX_COMPLAINTS:
+            return
         shown = value.decode("utf-8", "surrogateescape")
         log.warning("%s '%s'. Possible logging attack.", text, shown, extra=code(number))
 

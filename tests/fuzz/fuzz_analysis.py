@@ -1,69 +1,96 @@
-"""Any bytes as a log, as rules, as decoders, as a CDB file: judged, read, or refused with the documented error."""
+"""Any datagram on the event queue is judged or dropped, and what it writes can be read again."""
 
 from __future__ import annotations
 
+import atexit
+import functools
+import shutil
 import tempfile
-from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
-from ossec.analysisd import cdb
-from ossec.analysisd.decoder_loader import Source, load_decoders
-from ossec.analysisd.diagnostics import LoadError, Report
-from ossec.analysisd.engine import Engine
-from ossec.analysisd.event import Event
-from ossec.analysisd.predecode import clean
-from ossec.analysisd.rule_loader import load_rules
+from ossec.analysisd.assembly import Assembly
+from ossec.analysisd.numbers import AlertNumbers
+from ossec.analysisd.pipeline import Analysis
+from ossec.config import load
+from ossec.config.internal import InternalOptions
+from ossec.layout import Layout, data_dir
+from ossec.messages import alert_json
+from ossec.messages.alert import AlertReader
+from tests.support import make_bare_home
 
-DECODERS = rb"""<decoder name="app"><program_name>^a</program_name></decoder>
-<decoder name="kv"><parent>app</parent><regex>(\w+)=(\S*)</regex><order>user,x</order></decoder>
-<decoder name="json"><prematch>^{</prematch><plugin_decoder>JSON_Decoder</plugin_decoder></decoder>
-<decoder name="pf"><prematch>rule</prematch><plugin_decoder>PF_Decoder</plugin_decoder></decoder>
-<decoder name="sonic"><prematch>id=</prematch><plugin_decoder>SonicWall_Decoder</plugin_decoder></decoder>
-"""
-RULES = rb"""<group name="t,"><rule id="1" level="1"><category>syslog</category></rule>
-<rule id="20" level="2"><match>a|error</match></rule><rule id="21" level="3"><field name="x">\d</field></rule>
-<rule id="22" level="4" frequency="2"><if_matched_sid>20</if_matched_sid><same_user /></rule></group>
-"""
-
-
-@cache
-def folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="fuzz-analysis-"))
+NOW = 1700000000
+KINDS = (b"1", b"2", b"3", b"8", b"9", b"a", b"z")
+LOCATIONS = (b"/var/log/x", b"(web) 10.0.0.1->/var/log/x", b"syscheck", b"(web) 10.0.0.1->syscheck", b"")
+HEADS = (
+    b"",
+    b"Nov 14 22:13:20 h sshd[1]: ",
+    b"Nov 14 22:13:20 h app[1]: ",
+    b"1:33188:0:0:a:b /etc/x",
+    b"Host: 1.2.3.4, ",
+)
 
 
-def source(name: str, data: bytes) -> Source:
-    path = folder() / name
-    path.write_bytes(data)
-    return Source(path, name)
+@functools.cache
+def make_analysis() -> tuple[Analysis, Layout]:
+    """Our own decoders and rules, and two that take whatever there is; every output on."""
+    directory = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    layout = make_bare_home(Path(directory) / "home")
+    source = data_dir() / "etc"
+    shutil.copytree(source / "rules", layout.rules_dir, dirs_exist_ok=True)
+    shutil.copy(source / "decoder.xml", layout.decoder_xml)
+    layout.local_decoder_xml.write_text(
+        '<decoder name="fuzz"><program_name>^app</program_name>'
+        "<regex>^(\\S+) (\\S+) (\\S+) (\\.*)</regex><order>user, srcip, filename, anything</order></decoder>"
+    )
+    (layout.rules_dir / "zz_fuzz.xml").write_text(
+        '<group name="fuzz,">'
+        '<rule id="109990" level="3"><decoded_as>fuzz</decoded_as><description>d</description></rule>'
+        '<rule id="109991" level="3"><category>ossec</category><description>d</description></rule></group>'
+    )
+    names = [line.split("#")[0].strip() for line in (source / "rules.list").read_text().splitlines()]
+    includes = "".join(f"<include>{name}</include>" for name in names if name)
+    layout.ossec_conf.write_text(
+        "<ossec_config><global><logall>yes</logall><logall_json>yes</logall_json><jsonout_output>yes</jsonout_output>"
+        f"</global><rules>{includes}<include>zz_fuzz.xml</include></rules>"
+        "<syscheck><alert_new_files>yes</alert_new_files></syscheck>"
+        "<command><name>x</name><executable>x.sh</executable><expect>user,srcip,filename</expect></command>"
+        "<active-response><command>x</command><location>local,all</location><level>1</level></active-response>"
+        "</ossec_config>"
+    )
+    assembly = Assembly(layout, name=b"host")
+    internal = InternalOptions.load(layout, quiet=True)
+    parts = assembly.load(load(layout), internal)
+    return assembly.build(parts, internal, AlertNumbers(None).next, NOW), layout
 
 
-@cache
-def engine() -> Engine:
-    decoders = load_decoders([source("good-decoder.xml", DECODERS)], Report())
-    return Engine(decoders, load_rules([source("good-rules.xml", RULES)], Report(), decoders.keys()))
-
-
-def fuzz_judge(data: bytes) -> None:
-    """Any line is judged."""
-    for line in data.split(b"\n"):
-        engine().process(Event(b"1", b"x", clean(line), 0.0))
-
-
-def fuzz_rules(data: bytes) -> None:
-    """Any file of rules is read, or refused with `LoadError`."""
-    with suppress(LoadError):
-        load_rules([source("rules.xml", data)], Report(), {"app"})
-
-
-def fuzz_decoders(data: bytes) -> None:
-    """Any file of decoders is read, or refused with `LoadError`."""
-    with suppress(LoadError):
-        load_decoders([source("decoder.xml", data)], Report())
-
-
-def fuzz_cdb(data: bytes) -> None:
-    """Any bytes are a list, or refused with `BadList`."""
-    with suppress(cdb.BadList):
-        cdb.decode(data)
-    cdb.parse_text(data)
+def fuzz_analysis(data: bytes) -> None:
+    """Nothing is raised; alerts.log has as many alerts as were written, alerts.json as many objects."""
+    analysis, layout = make_analysis()
+    files = [layout.alerts_log, layout.alerts_json]
+    sizes = [path.stat().st_size for path in files]
+    before = analysis.counters.alerts
+    choice = data[0] if data else 0
+    built = b"%b:%b:%b%b" % (
+        KINDS[choice % len(KINDS)],
+        LOCATIONS[choice // 7 % len(LOCATIONS)],
+        HEADS[choice // 35 % len(HEADS)],
+        data[1:],
+    )
+    responses = analysis.receive([data, built], NOW)
+    analysis.outputs.flush()
+    written = analysis.counters.alerts - before
+    texts = [path.read_bytes()[size:] for path, size in zip(files, sizes, strict=True)]
+    reader = AlertReader()
+    assert len(reader.feed(texts[0])) == written
+    assert reader.dropped == 0
+    lines = texts[1].split(b"\n")[:-1]
+    assert len(lines) == written
+    for line in lines:
+        alert_json.parse(line)
+        line.decode("utf-8")
+    assert all(one.datagram.endswith(b"\0") and b"\0" not in one.datagram[:-1] for one in responses)
+    for path in (*files, layout.archives_dir / "archives.log", layout.archives_dir / "archives.json"):
+        if path.stat().st_size > 1_000_000:
+            with path.open("r+b") as file:
+                file.truncate(0)
