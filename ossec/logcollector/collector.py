@@ -23,7 +23,7 @@ from typing import NamedTuple
 from ossec.logcollector.commands import Command
 from ossec.logcollector.follower import Disk, Follower, Seen, Verdict
 from ossec.logcollector.positions import MARK_LENGTH, BadPosition, Position
-from ossec.logcollector.readers import BadLocation, Factory, Reader, Target, prepare
+from ossec.logcollector.readers import BadLocation, Complaints, Factory, Reader, Target, prepare
 from ossec.logcollector.resume import COMPRESSED, continues, files_between, find_predecessor
 from ossec.logcollector.sources import COMMAND_FORMATS, JOURNAL_FORMAT, WINDOWS_FORMATS, Source
 from ossec.messages.queue import LOCAL, encode
@@ -104,6 +104,7 @@ class Collector:
         self._host = host.partition(b".")[0]
         self._random = randomness or random.Random()
         self.entries = [Entry(source, self._factory(source)) for source in sources]
+        self._complaints = Complaints()
         self.passes = 0
         self._late: list[Tracked] = []
         self.names_changed = True  # names came or went: the table of positions lacks some, or has too many
@@ -157,7 +158,7 @@ class Collector:
     def _follow(self, entry: Entry, path: bytes, at_end: bool, saved: Position | None = None) -> Tracked | None:
         """Begin to follow a path; None where the format cannot."""
         assert entry.factory is not None
-        renew = functools.partial(entry.factory, Target(path, self._syslog_head))
+        renew = functools.partial(entry.factory, Target(path, self._syslog_head, self._complaints))
         try:
             reader = renew()
         except BadLocation:
@@ -240,6 +241,7 @@ class Collector:
                     yield from self._visit(tracked)
                     yield from self._tick(tracked)
         yield from self._visit_late()
+        self._complaints.tick()
         if self.passes % MARK_PASSES == 0:
             yield Batch([self._mark()])
 
@@ -335,6 +337,7 @@ class Collector:
                 head = self.disk.read(tracked.handle, 0, MARK_LENGTH)
                 verdict = verdict if follower.begins_as_before(head) else Verdict.REWRITTEN
             if verdict is Verdict.REWRITTEN:
+                yield from self._read_copy(tracked)
                 yield Batch(follower.rewritten(), follower)
                 continue
             if verdict is not Verdict.IDLE:
@@ -363,6 +366,20 @@ class Collector:
             yield Batch(datagrams, follower)
             if len(block) < BLOCK:
                 return
+
+    def _read_copy(self, tracked: Tracked) -> Steps:
+        """The file was truncated: if it was copied before (logrotate's copytruncate), read the copy to its end."""
+        position = tracked.follower.position()
+        if position is None or not position.offset:
+            return
+        found = find_predecessor(self.disk, tracked.follower.path, position, self._is_followed)
+        if found is None:
+            return
+        tracked.read.append(self.disk.seen(found[0]).identity)
+        truncated, tracked.handle = tracked.handle, found[0]
+        yield from self._drain(tracked)
+        self.disk.close(found[0])
+        tracked.handle = truncated
 
     def _replace(self, tracked: Tracked) -> Steps:
         """The name leads to another file: leave the old one to `_late`, open the new one from its beginning."""

@@ -23,7 +23,7 @@ from typing import NamedTuple, Protocol
 
 from ossec.logcollector.lines import LineSplitter
 from ossec.logcollector.positions import MARK_LENGTH, TAIL_LENGTH, Position, digest
-from ossec.logcollector.readers.base import Reader, report_too_long
+from ossec.logcollector.readers.base import Reader
 from ossec.messages.queue import MAX_TEXT
 
 OWN_LOCATION = b"ossec-logcollector"
@@ -226,7 +226,7 @@ class Follower:
 
     def _report_too_long(self) -> None:
         for length, text in self._lines.too_long:
-            report_too_long(length, text)
+            self.reader.target.complaints.too_long(length, text)
 
     # positions
     def position_offset(self) -> int:

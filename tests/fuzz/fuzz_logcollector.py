@@ -10,7 +10,7 @@ from ossec.logcollector.follower import Follower, Seen
 from ossec.logcollector.inotify import parse_events
 from ossec.logcollector.journal import BadEntry, ExportParser, Journal
 from ossec.logcollector.positions import BadPosition, Position, decode_table, encode_table
-from ossec.logcollector.readers import FORMATS, Target, prepare
+from ossec.logcollector.readers import FORMATS, Complaints, Target, prepare
 from ossec.logcollector.sources import Source
 
 ATTRIBUTES = {
@@ -36,7 +36,7 @@ def fuzz_readers(data: bytes) -> None:
 
 def _read(data: bytes, name: str) -> None:
     source = Source(name, PATH, tuple(ATTRIBUTES.get(name, {}).items()))
-    follower = Follower(PATH, prepare(source)(Target(PATH, lambda: b"Nov 14 22:13:20 host1 ")))
+    follower = Follower(PATH, prepare(source)(Target(PATH, lambda: b"Nov 14 22:13:20 host1 ", Complaints())))
     follower.opened(Seen(1, 1, 0, 0), b"", 0)
     datagrams = (follower.take(data) or []) + follower.tick() + follower.tick() + follower.finish()
     assert all(len(datagram) <= 6144 and datagram.index(b"\0") == len(datagram) - 1 for datagram in datagrams)

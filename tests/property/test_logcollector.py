@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +27,7 @@ from ossec.logcollector.positions import (
     encode_line,
     encode_table,
 )
-from ossec.logcollector.readers import Target, prepare
+from ossec.logcollector.readers import Complaints, Target, prepare
 from ossec.logcollector.sources import Source
 from tests.unit.logcollector.host import Host
 
@@ -68,7 +71,7 @@ def quiet() -> Iterator[None]:
 
 def follower(log_format: str) -> Follower:
     source = Source(log_format, PATH, tuple(FORMATS[log_format].items()))
-    made = Follower(PATH, prepare(source)(Target(PATH, lambda: b"Nov 14 22:13:20 host1 ")))
+    made = Follower(PATH, prepare(source)(Target(PATH, lambda: b"Nov 14 22:13:20 host1 ", Complaints())))
     made.opened(Seen(1, 1, 0, 0), b"", 0)
     return made
 
@@ -128,7 +131,7 @@ def histories(draw: st.DrawFn) -> list[tuple[str, bytes]]:
     """What befalls a log file: growth, rotation, truncation, absence, restarts, passes."""
     steps = st.one_of(
         st.tuples(st.just("append"), st.sampled_from([b"a", b"bb\n", b"\n", b"c\n", b"e" * 300 + b"\n"])),
-        st.tuples(st.sampled_from(["rotate", "remove", "pass", "restart", "kill"]), st.just(b"")),
+        st.tuples(st.sampled_from(["rotate", "copy", "remove", "pass", "restart", "kill"]), st.just(b"")),
     )
     return draw(st.lists(steps, max_size=25))
 
@@ -162,6 +165,17 @@ def test_every_line_arrives_once_and_in_order(history: list[tuple[str, bytes]]) 
             elif action == "rotate" and path.exists():
                 path.rename(path.with_name(f"x.log.{number}.{len(parts)}"))
                 ended()
+            elif action == "copy" and path.exists() and written:
+                reading = next(host.collector.all_tracked()).follower
+                found = path.stat()
+                if not reading.offset or reading.identity != (found.st_dev, found.st_ino):
+                    host.run_pass()  # a file of which nothing was read leaves no trace to find its copy by
+                copy = path.with_name(f"x.log.{number}.{len(parts)}")
+                shutil.copyfile(path, copy)
+                os.utime(copy, (time.time() - 1,) * 2)  # the next rotation is not within the same tick of the clock
+                path.write_bytes(b"")
+                ended()
+                host.run_pass()
             elif action == "remove" and path.exists():
                 host.run_pass()
                 path.unlink()

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from ossec.errors import ConfigError
-from ossec.logcollector.readers.base import NEVER, Reader, Target
+from ossec.logcollector.readers.base import NEVER, Complaints, Reader, Target
 from ossec.logcollector.readers.joined import FixedCount, Indented, JoinIndented, MsSql, Postgresql
 from ossec.logcollector.readers.records import Auditd, Between, ById, EndPattern, ModSecurity, capture_id
 from ossec.logcollector.readers.rewritten import (
@@ -25,7 +25,7 @@ from ossec.logcollector.readers.rewritten import (
 from ossec.logcollector.sources import PLAIN_FORMATS, Source
 from ossec.regex import Matcher, PatternError, compile_pcre2, compile_regex, to_pcre2
 
-__all__ = ["BadFormat", "BadLocation", "Factory", "Reader", "Target", "prepare"]
+__all__ = ["BadFormat", "BadLocation", "Complaints", "Factory", "Reader", "Target", "prepare"]
 
 log = logging.getLogger("ossec.logcollector")
 

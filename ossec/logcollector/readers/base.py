@@ -25,9 +25,37 @@ MAX_OPEN = 1000  # records held for one file: one whose end never comes must not
 MAX_HELD = 1 << 20  # bytes of text held for one file, for the same reason
 SHOWN = 4096  # bytes of an over-long message that its log line shows
 
+MAX_COMPLAINTS = 20  # log lines about lines in one pass; an over-long one has 4 KiB
 MAX_MEMORY = 16  # bytes that a reader may have saved with the position
 
 NEVER = math.inf
+
+
+class Complaints:
+    """What is logged about lines, bounded: whoever writes a log must not be able to fill ossec.log with it."""
+
+    def __init__(self) -> None:
+        self._said = 0
+        self._kept_back = 0
+
+    def say(self, level: int, text: str, *values: object, plain: bool = True) -> None:
+        """A line of ossec.log, unless this pass had enough of them."""
+        if self._said >= MAX_COMPLAINTS:
+            self._kept_back += 1
+            return
+        self._said += 1
+        log.log(level, text, *values, extra={"ossec_plain": plain})
+
+    def too_long(self, length: int, text: bytes) -> None:
+        """OSSEC's line for a message that did not fit."""
+        shown = text[:SHOWN].decode("utf-8", "surrogateescape")
+        self.say(logging.WARNING, "Large message size(length=%d): '%s...'", length, shown)
+
+    def tick(self) -> None:
+        """A pass has ended."""
+        if self._kept_back:
+            log.warning("%d more complaints about lines in this pass are not shown.", self._kept_back)
+        self._said = self._kept_back = 0
 
 
 class Target(NamedTuple):
@@ -35,6 +63,7 @@ class Target(NamedTuple):
 
     location: bytes  # the path as configured, globs and dates expanded
     syslog_head: Callable[[], bytes]  # `Mon DD HH:MM:SS HOST ` of this moment, for formats without one of their own
+    complaints: Complaints
 
     def room(self, queue: bytes) -> int:
         """How long a text may be, so that the datagram is not cut."""
@@ -76,12 +105,6 @@ class Reader:
         """Take up what `memory` said in an earlier process."""
 
 
-def report_too_long(length: int, text: bytes) -> None:
-    """OSSEC's line for a message that did not fit."""
-    shown = text[:SHOWN].decode("utf-8", "surrogateescape")
-    log.warning("Large message size(length=%d): '%s...'", length, shown, extra={"ossec_plain": True})
-
-
 class Record:
     """Lines joined by one blank.  Keeps no more text than can be sent, and counts the rest."""
 
@@ -103,11 +126,11 @@ class Record:
         self.kept += 1 + len(line)
         return 1 + len(line)
 
-    def text(self, room: int) -> bytes:
+    def text(self, room: int, complaints: Complaints) -> bytes:
         """The joined text, cut at `room` (rule R4)."""
         text = b" ".join(self.parts)
         if self.length > room:
-            report_too_long(self.length, text)
+            complaints.too_long(self.length, text)
             return text[:room]
         return text
 
@@ -144,7 +167,7 @@ class Holding(Reader):
         """The text of a record, which is then no longer open."""
         record = self.records.pop(key)
         self._held -= record.kept
-        return record.text(self.room)
+        return record.text(self.room, self.target.complaints)
 
     def overflow(self) -> list[bytes]:
         """The oldest records, as long as more is held than may be (R8)."""

@@ -5,6 +5,7 @@ spec/logcollector.md, sections 5.8, 5.9, 7.2 to 7.4, 7.6.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from typing import ClassVar
@@ -14,7 +15,6 @@ from ossec.logcollector.readers.base import (
     ONLY,
     Holding,
     Target,
-    log,
     without_return,
 )
 from ossec.regex import Matcher, compile_pcre2
@@ -66,7 +66,8 @@ class Auditd(ById):
         super().__init__(target, audit_id, patience, renewed)
 
     def without_id(self, line: bytes) -> list[bytes]:
-        log.error("discarding audit message because of invalid syntax")
+        text = "discarding audit message because of invalid syntax"
+        self.target.complaints.say(logging.ERROR, text, plain=False)
         return []
 
 

@@ -6,6 +6,7 @@ spec/logcollector.md, sections 5.2, 5.4 to 5.7.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Sequence
 from typing import ClassVar
@@ -17,8 +18,6 @@ from ossec.logcollector.readers.base import (
     Holding,
     Reader,
     Target,
-    log,
-    report_too_long,
 )
 from ossec.messages.queue import HOSTINFO, MYSQL
 
@@ -94,9 +93,8 @@ class NmapGrepable(Reader):
                 found += b" %b(%b)" % (fields[0][: self.MAX_FIELD], fields[2][: self.MAX_FIELD])
         return found
 
-    @staticmethod
-    def _complain() -> None:
-        log.warning("Bad formatted nmap grepable file.", extra={"ossec_plain": True})
+    def _complain(self) -> None:
+        self.target.complaints.say(logging.WARNING, "Bad formatted nmap grepable file.")
 
 
 class DjbMultilog(Reader):
@@ -184,15 +182,14 @@ class SnortFull(Holding):
         text = b"".join(self._parts)
         self._parts = []
         if len(text) > self.room:
-            report_too_long(len(text), text)
+            self.target.complaints.too_long(len(text), text)
         return [text[: self.room]] if text else []
 
     def oldest(self) -> int | None:
         return self._start if self._parts else None
 
-    @staticmethod
-    def _complain() -> None:
-        log.warning("Bad formatted snort full file.", extra={"ossec_plain": True})
+    def _complain(self) -> None:
+        self.target.complaints.say(logging.WARNING, "Bad formatted snort full file.")
 
 
 class OssecAlert(Holding):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from ossec.logcollector.lines import LineSplitter
-from ossec.logcollector.readers import BadFormat, Reader, Target, prepare
+from ossec.logcollector.readers import BadFormat, Complaints, Reader, Target, prepare
 from ossec.logcollector.readers.base import MAX_HELD, MAX_OPEN, Holding
 from ossec.logcollector.sources import Source
 from tests.unit.logcollector.host import LogLines
@@ -21,7 +21,7 @@ A = "type=X msg=audit(1.1:1): "
 
 def make(log_format: str, **attributes: str) -> Reader:
     source = Source(log_format, LOCATION, tuple(attributes.items()))
-    return prepare(source)(Target(LOCATION, lambda: b"Nov 14 22:13:20 host1 "))
+    return prepare(source)(Target(LOCATION, lambda: b"Nov 14 22:13:20 host1 ", Complaints()))
 
 
 def feed(reader: Reader, *lines: str | None) -> list[str]:
