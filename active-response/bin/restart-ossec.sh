@@ -33,4 +33,5 @@ note "$call"
 [ "$1" = delete ] && exit 0
 control=$home/bin/ossec-control
 [ -x "$control" ] || fail "no $control"
+unset OSSEC_AR_BLOCK OSSEC_AR_HOME # what starts now works on no response
 exec "$control" restart >/dev/null 2>&1 </dev/null

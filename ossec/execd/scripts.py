@@ -45,7 +45,11 @@ class Scripts:
         self._home = home
         self._ended = ended
         self._children: dict[int, _Child] = {}
-        self._base = {key: value for key, value in os.environb.items() if key not in NOT_PASSED_ON}
+        self._base = {
+            key: value
+            for key, value in os.environb.items()
+            if key not in NOT_PASSED_ON and not key.startswith(fields.PREFIX.encode())
+        }
         self._null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         self._trimming = loop.call_every(TRIM, self._trim)
         self.started = 0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import signal
 import socket
 import stat
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -162,6 +164,50 @@ def test_a_script_that_outlives_a_crash_is_waited_for(execd: RealExecd) -> None:
     assert len(execd.calls()) == 1, "its add still runs: no second one beside it"
     gate.touch()
     assert [call[1] for call in execd.wait_for_calls(2)] == [b"add", b"add"]
+
+
+def test_after_a_reboot_blocks_are_made_again(execd: RealExecd) -> None:
+    execd.start()
+    execd.send(b"fw600 - 192.0.2.1 1.1 5712")
+    wait_until(lambda: any(line.endswith(": exit 0") for line in execd.log()), "the block")
+    execd.kill()
+    other = execd.layout.home / "boot_id"
+    other.write_text("another boot\n")
+    execd.start(before=f"import pathlib, ossec.execd.store as s; s.BOOT_ID = pathlib.Path('{other}')")
+    assert [call[1:4] for call in execd.wait_for_calls(2)] == [[b"add", b"-", b"192.0.2.1"]] * 2
+    assert "1 responses of an earlier run are in force: 0 kept, 1 to make again, 0 to undo now." in "".join(execd.log())
+
+
+# Late, when all is imported: an interpreter below /root is not for everybody.
+BECOME_NOBODY = """
+import os, ossec.execd.daemon as daemon
+def prepare(self):
+    os.setgroups([])
+    os.setresgid(65534, 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
+daemon.Execd.prepare = prepare
+"""
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+def test_it_runs_as_anybody() -> None:
+    """In a home of that user's."""
+    with tempfile.TemporaryDirectory(prefix="ossec-execd-") as folder:
+        Path(folder).chmod(0o755)
+        execd = RealExecd(Path(folder) / "home")
+        execd.script("log.sh")
+        execd.ar_conf(FW5)
+        for path in (execd.layout.home, *execd.layout.home.rglob("*")):
+            if path != execd.layout.event_queue.parent:  # that one says whether a home has users of its own
+                os.chown(path, 65534, 65534)
+        try:
+            execd.start(before=BECOME_NOBODY)
+            execd.send(b"fw1 - 192.0.2.1 1.1 5712")
+            assert [call[1] for call in execd.wait_for_calls(2)] == [b"add", b"delete"]
+            assert execd.stop() == 0
+        finally:
+            execd.end()
 
 
 def test_a_damaged_journal_loses_the_damaged_record_only(execd: RealExecd) -> None:
