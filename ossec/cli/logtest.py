@@ -6,6 +6,7 @@ output.  The home is read and never written.
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -37,6 +38,7 @@ PROGRAM = "ossec-logtest"
 LOCATION = b"stdin"
 MIN_LINE = 2  # bytes; shorter lines are passed over
 MAX_LINE = 65536  # bytes; what is longer is cut, the rest of the line passed over
+CHUNK = 65536  # bytes read at once
 INFO_LABELS = {"text": "Text", "link": "Link", "cve": "CVE", "osvdb": "OSVDB"}
 
 # exit status of -U, of the last event
@@ -113,6 +115,8 @@ class _Run:
             return 1
         if self.options["test"]:
             return 0
+        gc.collect()
+        gc.freeze()  # rules and decoders stay: no collection need look at them again
         self.tell(f"{NAME}: INFO: Started (pid: {os.getpid()}).")
         expected = None
         if self.options["expected"] is not None:
@@ -122,12 +126,16 @@ class _Run:
                 return 1
         self.show(f"{NAME}: Type one log per line.\n\n".encode())
         self.err.flush()
+        judge = self._judge
+        if self.options["alerts"] and not self.options["as_json"]:
+            judge = self._judge_quickly
         status = 0
-        for line in _lines():
-            event = Event(b"1", LOCATION, clean(line), time.time())
-            verdict = self._judge(engine, event)
-            if expected is not None:
-                status = self._compare(event, verdict, *expected)
+        for lines in _read():
+            for line in lines:
+                event = Event(b"1", LOCATION, clean(line), time.time())
+                verdict = judge(engine, event)
+                if expected is not None:
+                    status = self._compare(event, verdict, *expected)
             self.err.flush()
             self.out.flush()
         return status
@@ -178,6 +186,14 @@ class _Run:
             self.out.write(_json_line(event, verdict, steps if self.options["explain"] else None))
         return verdict
 
+    def _judge_quickly(self, engine: Engine, event: Event) -> Verdict:
+        """`-a`: nothing is shown but alerts."""
+        verdict = engine.process(event)
+        if verdict is Verdict.ALERT and event.rule is not None and event.rule.log:
+            self.alerts += 1
+            self.out.write(self.renderer.alert_text(event, self.alerts))
+        return verdict
+
     def _trace(self, steps: list[tuple[str, Rule, str]], step: str, rule: Rule, element: str) -> None:
         if step == "try":
             self.show(b"    Trying rule: %d - %s\n" % (rule.id, _raw(rule.description or "(null)")))
@@ -214,16 +230,24 @@ class _Run:
         return EQUAL
 
 
-def _lines() -> Iterator[bytes]:
-    """The lines of standard input that are long enough, without their ends."""
-    source = sys.stdin.buffer
-    while line := source.readline(MAX_LINE):
-        if not line.endswith(b"\n") and len(line) == MAX_LINE:
-            while (rest := source.readline(MAX_LINE)) and not rest.endswith(b"\n"):
-                pass
-        line = line.rstrip(b"\r\n")
-        if len(line) >= MIN_LINE:
-            yield line
+def _read() -> Iterator[list[bytes]]:
+    """The lines of standard input that are long enough, without their ends, in batches of what was there at once."""
+    rest = b""
+    passing = False  # over the rest of a line that was too long
+    while data := os.read(sys.stdin.fileno(), CHUNK):
+        lines = (rest + data).split(b"\n")
+        rest = lines.pop()
+        if passing and lines:
+            del lines[0]
+            passing = False
+        if passing:
+            rest = b""
+        elif len(rest) > MAX_LINE:
+            lines.append(rest[:MAX_LINE])
+            rest, passing = b"", True
+        yield [line for line in (line.rstrip(b"\r") for line in lines) if len(line) >= MIN_LINE]
+    if len(rest) >= MIN_LINE:
+        yield [rest]
 
 
 def _raw(text: str) -> bytes:
