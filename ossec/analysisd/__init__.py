@@ -7,4 +7,9 @@ The daemon and ossec-logtest feed it the same way:
     engine.decode(event)            # hostname, program_name, log, decoder, fields
     verdict = engine.judge(event)   # event.rule, event.context; Verdict.ALERT, SILENT, IGNORED or NONE
     verdict = engine.process(event) # both
+
+Around it: `daemon` is the shell; `assembly` puts a `pipeline.Analysis` together from a home, which takes datagrams in
+order, asks the engine, and gives `outputs` (daily files; `alerts` renders, `stream` publishes) and `responses` what
+follows.  `syscheck`, `rootcheck`, `hostinfo` judge the messages that are no logs, against `filedb`; `maintenance` mutes
+file changes; `statistics` counts hours.  `sender` hands responses over, `numbers` names alerts, `names` looks up hosts.
 """

@@ -167,6 +167,21 @@ def test_reload_takes_new_rules_and_refuses_bad_ones(daemon: Running) -> None:
     assert daemon.stop() == 0
 
 
+def test_reloads_in_a_storm_lose_nothing_and_keep_the_order(daemon: Running) -> None:
+    daemon.start()
+    count, reloads = 1500, 3
+    for number in range(count):
+        if number % (count // reloads) == 0:
+            daemon.signal(signal.SIGHUP)
+        daemon.send(f"login u{number} from 192.0.2.1")
+    wait_until(lambda: len(daemon.alerts()) >= count, "all alerts")
+    wait_until(lambda: "Configuration read again." in daemon.log(), "a reload")
+    alerts = daemon.alerts()
+    assert [alert.user for alert in alerts] == [b"u%d" % number for number in range(count)]
+    assert [alert.number for alert in alerts] == list(range(1, count + 1))
+    assert daemon.stop() == 0
+
+
 def test_a_response_waits_for_execd_over_a_kill_and_finds_it_again(daemon: Running) -> None:
     daemon.start()
     daemon.send("login a from 192.0.2.1")
