@@ -13,6 +13,7 @@ from ossec.layout import find_home
 from ossec.suite.control import SWITCHES, Control, ControlError
 from ossec.suite.roster import HomeType
 
+ACTIONS = "start|stop|restart|reload|status|test|enable OPTION|disable OPTION"
 OPTIONS_LISTED = ", ".join(SWITCHES)
 
 
@@ -23,7 +24,7 @@ def _usage(control: Control) -> str:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("words", nargs=-1, metavar="start|stop|restart|reload|status|enable OPTION|disable OPTION")
+@click.argument("words", nargs=-1, metavar=ACTIONS)
 @click.option("-D", "--home", metavar="DIR", help="Work on this home (default: $OSSEC_HOME, or /var/ossec).")
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print the status as one JSON object.")
 @click.version_option(__version__, "--version", message="ossec-control (OSSEC in Python) %(version)s")
@@ -31,7 +32,7 @@ def command(words: tuple[str, ...], home: str | None, as_json: bool) -> None:
     """Start, stop and look after the daemons of an OSSEC home.
 
     start, restart and reload test the configuration first; if a daemon refuses it, all that is wrong is printed and
-    nothing that runs is touched.  reload lets the running daemons read their configuration again in place, so no event
+    nothing that runs is touched.  test does only that.  reload lets the running daemons read their configuration again in place, so no event
     and no pending response is lost.  enable and disable take database, client-syslog, agentless or debug.
     """
     control = Control(find_home(home), click.echo, lambda line: click.echo(line, err=True))
@@ -53,7 +54,7 @@ def command(words: tuple[str, ...], home: str | None, as_json: bool) -> None:
 
 def _act(control: Control, words: tuple[str, ...], as_json: bool) -> int:
     match words:
-        case ("start" | "stop" | "restart" | "reload" as action,):
+        case ("start" | "stop" | "restart" | "reload" | "test" as action,):
             getattr(control, action)()
             return 0
         case ("status",):

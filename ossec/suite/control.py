@@ -136,6 +136,12 @@ class Control:
                 self._start_group(idle, roster)
             self.say("Completed.")
 
+    def test(self) -> None:
+        """Every daemon's `-t`, and nothing else."""
+        roster = self.roster()
+        self._validate(roster)
+        self.say(f"Configuration accepted by {', '.join(roster.start_order)}.")
+
     def states(self) -> list[DaemonState]:
         """In the order of `status`."""
         return [DaemonState(name, tuple(self._running(name))) for name in self.roster().status_order]
@@ -176,8 +182,7 @@ class Control:
                 self.say(f"{name}: Configuration error. Exiting.")
         if refused:
             running = [name for name in roster.start_order if self._running(name)]
-            left = f"Left as they were: {' '.join(running)}." if running else ""
-            raise ControlError(left)
+            raise ControlError(f"Left as they were: {' '.join(running)}." if running else "")
 
     def _test(self, name: str) -> tuple[str, int | None, list[str]]:
         launch = processes.launch(self.layout, name, ["-t"])

@@ -111,6 +111,20 @@ def test_a_broken_configuration_starts_nothing(suite: Suite) -> None:
     assert not list(suite.layout.run_dir.glob("*.pid"))
 
 
+def test_the_configuration_can_be_tested_without_touching_anything(suite: Suite) -> None:
+    done = suite.control("test")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ossec-analysisd" in done.stdout
+    suite.append("<localfile>\n<bad>1</bad>\n</localfile>\n", "<rules><include>nosuch_rules.xml</include></rules>\n")
+    done = suite.control("test")
+    assert done.returncode == 1
+    refused = {line for line in done.stdout.splitlines() if line.endswith(": Configuration error. Exiting.")}
+    assert {f"{name}: Configuration error. Exiting." for name in names(["analysisd", "logcollector"])} <= refused
+    assert "'bad'" in done.stderr
+    assert "nosuch_rules.xml" in done.stderr
+    assert not list(suite.layout.run_dir.glob("*.pid"))
+
+
 def test_a_daemon_that_dies_at_start_says_why_on_the_terminal(suite: Suite) -> None:
     suite.layout.alerts_queue_dir.rmdir()
     suite.layout.alerts_queue_dir.write_text("in the way")
