@@ -30,6 +30,7 @@ NAME = "ossec-analysisd"  # what OSSEC's decoder code signs with, whatever the p
 MAX_TEXT = 8192  # bytes of an element's text; OSSEC drops longer ones
 MAX_FTS = 8  # fields of one first-time-seen tuple
 DEFAULT_ORDER_SIZE = 256  # analysisd.decoder_order_size
+ALIASED = "JSON_Decoder"  # the plugin whose <order> maps names to fields
 TYPES = ("firewall", "ids", "web-log", "syslog", "squid", "windows", "host-information", "ossec")
 OFFSETS = (AFTER_PARENT, AFTER_PREMATCH, AFTER_REGEX)
 ELEMENTS = (
@@ -83,6 +84,7 @@ class _Draft:
     offsets: dict[str, str] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
+    aliases: list[tuple[str, str]] = field(default_factory=list)
     fts: set[str] = field(default_factory=set)
     type: str = "syslog"
     accumulate: bool = False
@@ -252,6 +254,10 @@ class DecoderLoader:
                 closing=False,
             )
         for raw in words:
+            alias, equals, name = raw.strip().partition("=")
+            if equals and alias in FIELDS and name:
+                draft.aliases.append((name, FIELDS[alias]))
+                continue
             word = raw.removeprefix(" ")
             cut = word.find(" ", 1)
             if cut > 0:
@@ -298,6 +304,8 @@ class DecoderLoader:
                 line,
                 _error(2111, f"Additional data to plugin decoder: '{name}'."),
             )
+        if draft.aliases and texts.get("plugin_decoder") != ALIASED:
+            raise draft.bad(f"decoder '{name}': FIELD=NAME in <order> is for {ALIASED}", line)
         if has_regex != bool(draft.order):
             missing = "<order>" if has_regex else "<regex>"
             raise draft.bad(f"decoder '{name}' has no {missing}", line)
@@ -367,6 +375,7 @@ class DecoderLoader:
             order=tuple(draft.order),
             fts=frozenset(draft.fts),
             accumulate=draft.accumulate,
+            aliases=tuple(draft.aliases),
             plugin=PLUGINS.get(texts.get("plugin_decoder", "")),
             use_own_name=own,
         )

@@ -77,6 +77,7 @@ class Decoder:
     fts: frozenset[str] = frozenset()  # fields of the first-time-seen tuple, see `fts`
     accumulate: bool = False
     plugin: Plugin | None = None
+    aliases: tuple[tuple[str, str], ...] = ()  # JSON_Decoder: dynamic field and the attribute that it also sets
     use_own_name: bool = False
     children: list[Decoder] = field(default_factory=list)
     chain: tuple[Decoder, ...] = ()  # what else runs when this child was chosen: its namesakes, see `link_chains`

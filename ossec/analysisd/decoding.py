@@ -27,13 +27,14 @@ ASCII_END = 128
 class _Top:
     """A top decoder and its children, ready to run."""
 
-    __slots__ = ("children", "decoder", "needs_end", "search", "store", "test")
+    __slots__ = ("children", "decoder", "needs_end", "search", "store", "test", "test_lower")
 
     def __init__(self, decoder: Decoder, scanner: Scanner) -> None:
         self.decoder = decoder
         prematch = decoder.prematch
         self.search = None if prematch is None else prematch.search
         self.test = None if prematch is None else prematch.test
+        self.test_lower = None if prematch is None else prematch.test_lower
         # whether anything starts where the prematch ends
         offsets = {one.regex_offset for one in (decoder, *decoder.children)}
         offsets |= {one.prematch_offset for one in decoder.children}
@@ -50,13 +51,14 @@ class _Top:
 class _Child:
     """A child decoder, and what its chain runs."""
 
-    __slots__ = ("after_parent", "decoder", "members", "needs_end", "search", "test")
+    __slots__ = ("after_parent", "decoder", "members", "needs_end", "search", "test", "test_lower")
 
     def __init__(self, decoder: Decoder) -> None:
         self.decoder = decoder
         prematch = decoder.prematch
         self.search = None if prematch is None else prematch.search
         self.test = None if prematch is None else prematch.test
+        self.test_lower = None if prematch is None else prematch.test_lower
         self.after_parent = decoder.prematch_offset == AFTER_PARENT
         self.members = tuple(
             (member.regex.search, member.regex_offset, compile_store(member.order))
@@ -103,6 +105,8 @@ class Decoding:
         """Set decoder, type and fields of an event.  `captured` is given what was cut out, by logtest's labels."""
         log = event.log
         found = self._scanner.scan(log)
+        low = self._scanner.low
+        plain = log.isascii()
         first = log[0] if log else UNKNOWN
         if first >= ASCII_END:
             first = UNKNOWN
@@ -116,6 +120,9 @@ class Decoding:
                 hit = top.search(log)
                 if hit is not None:
                     after_parent = hit[0]
+                    break
+            elif plain and top.test_lower is not None:
+                if top.test_lower(low):
                     break
             elif top.test(log):  # type: ignore[misc]  # search and test are None together
                 break
@@ -144,6 +151,10 @@ class Decoding:
                 hit = child.search(log, start)
                 if hit is not None:
                     _extract(event, child, after_parent, hit[0], captured)
+                    return
+            elif plain and not start and child.test_lower is not None:
+                if child.test_lower(low):
+                    _extract(event, child, after_parent, 0, captured)
                     return
             elif child.test(log, start):  # type: ignore[misc]  # as above
                 _extract(event, child, after_parent, 0, captured)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ossec.analysisd.conditions import Environment, Test, compile_test, separate_tests
 from ossec.analysisd.rules import Rule
-from ossec.analysisd.scan import EVERYTHING, Scanner, selective, strength
+from ossec.analysisd.scan import Scanner, selective, strength
 from ossec.regex import Matcher
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class _Node:
         "any_test",
         "ascii_test",
         "children",
+        "element",
         "place",
         "programs",
         "rule",
@@ -61,6 +62,7 @@ class _Node:
         self.rule = rule
         self.winner = None if rule.noalert else rule  # what it ends in when no child matches
         self.place = -1  # of its pattern in the set of all; -1: it has none with literals
+        self.element = ""  # that this pattern comes from
         self.programs: Matcher | None = rule.patterns.get("program_name") or rule.patterns.get("program_name_pcre2")
         self.children: tuple[_Node, ...] = ()
         self.ascii_test: Test | None = None
@@ -104,7 +106,7 @@ class _Level:
         for child in self.matching.candidates(self.node, situation):
             if not situation.plain:
                 test = child.any_test
-            elif child.place >= 0 and situation.found != EVERYTHING:
+            elif child.place >= 0:
                 test = child.sure_test
             else:
                 test = child.ascii_test
@@ -170,11 +172,17 @@ class Matching:
             if best is not None:
                 element, pattern = best
                 node.place = scanner.register(pattern)
+                node.element = element
                 sure = element if pattern.exact and element in ON_LOG else ""
                 node.sure_test = compile_test(rule, environment, lowered=True, without=sure)
         self._roots: dict[str, tuple[_Node, ...]] = {}
         for root in rules.roots:
             self._roots[root.category] = (*self._roots.get(root.category, ()), self._nodes[root.id])
+        # patterns on fields, which need not stand in the log when a plugin made them
+        self._on_fields = 0
+        for node in self._nodes.values():
+            if node.place >= 0 and node.element not in ON_LOG:
+                self._on_fields |= 1 << node.place
         self._program_patterns = tuple(
             dict.fromkeys(node.programs for node in self._nodes.values() if node.programs is not None)
         )
@@ -192,7 +200,7 @@ class Matching:
         else:
             key = decoder.key
             if decoder.plugin is not None:
-                found = EVERYTHING  # its fields need not stand in the log
+                found |= self._on_fields
         program = event.program_name
         if program is None:
             accepted = NO_PROGRAM

@@ -124,7 +124,10 @@ def decode_ossec_alert(event: Event) -> None:
 
 
 def decode_json(event: Event) -> None:
-    """A JSON object in the log: dynamic fields with dotted names (`a.b`, arrays by index).  Ours, not OSSEC's."""
+    """A JSON object in the log: dynamic fields with dotted names (`a.b`, arrays by index).  Ours, not OSSEC's.
+
+    `<order>srcip=client.ip, user=actor.name</order>` also sets the event's own fields.
+    """
     text = event.log
     start = text.find(b"{")
     if start < 0:
@@ -137,6 +140,10 @@ def decode_json(event: Event) -> None:
     _flatten("", value, fields, 0)
     if fields:
         event.fields = fields
+        if event.decoder is not None:
+            for name, attribute in event.decoder.aliases:
+                if name in fields:
+                    setattr(event, attribute, fields[name])
 
 
 def _flatten(prefix: str, value: Any, fields: dict[str, bytes], depth: int) -> None:

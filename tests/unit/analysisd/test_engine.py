@@ -158,16 +158,18 @@ def test_a_pattern_that_backtracks_does_not_stall(tmp_path: Path) -> None:
 
 def test_json_becomes_dynamic_fields(tmp_path: Path) -> None:
     decoders = DECODERS + (
-        '<decoder name="json"><prematch>^{</prematch><plugin_decoder>JSON_Decoder</plugin_decoder></decoder>'
+        '<decoder name="json"><prematch>^{</prematch><plugin_decoder>JSON_Decoder</plugin_decoder>'
+        "<order>srcip=a.ip, user=l.1</order></decoder>"
     )
     rules = (
         '<rule id="100" level="5"><decoded_as>json</decoded_as><field name="a.B">^x$</field>'
-        '<field name="l.1">two</field><description>x</description></rule>'
+        '<field name="l.1">two</field><srcip>10.0.0.0/8</srcip><user>two</user><description>x</description></rule>'
     )
     engine = make_engine(tmp_path, rules, decoders)
-    event = event_of(rb'{"a": {"b": "x", "n": null}, "l": [1, "two"], "t": true}')
+    event = event_of(rb'{"a": {"b": "x", "n": null, "ip": "10.1.1.1"}, "l": [1, "two"], "t": true}')
     assert engine.process(event) is Verdict.ALERT
-    assert event.fields == {"a.b": b"x", "a.n": b"null", "l.0": b"1", "l.1": b"two", "t": b"true"}
+    assert (event.srcip, event.dstuser) == (b"10.1.1.1", b"two")
+    assert event.fields == {"a.b": b"x", "a.n": b"null", "a.ip": b"10.1.1.1", "l.0": b"1", "l.1": b"two", "t": b"true"}
 
 
 @pytest.mark.parametrize(
