@@ -8,11 +8,13 @@ from ossec.regex.translate import to_pcre2
 
 
 def first_bytes(matcher: Matcher) -> int | None:
-    """The first bytes that a match can have, as bits, both cases; None: it is not anchored, or may match nothing.
+    """The first bytes that a match can have, as bits, both cases; None: it is not anchored, or nothing is known.
 
     A subject that begins with a byte outside ASCII may fold to others and is not covered.
     """
-    text = matcher.pattern.decode("utf-8", "surrogateescape")
+    if not matcher.pattern.isascii():  # a long s in a pattern also matches an s
+        return None
+    text = matcher.pattern.decode("ascii")
     pcre2 = text if matcher.kind == "pcre2" else to_pcre2(matcher.kind, text)
     if pcre2 is None:
         return None
