@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ossec import COMPATIBLE_VERSION
 
@@ -48,6 +48,11 @@ class Keepalive:
     text: bytes
     files: tuple[tuple[str, str], ...] = ()
     fault: str | None = None
+
+    def having(self, sums: dict[str, str]) -> Keepalive:
+        """The same agent with these files as well."""
+        kept = tuple((digest, name) for digest, name in self.files if name not in sums)
+        return replace(self, files=(*kept, *((digest, name) for name, digest in sums.items())))
 
     def sum_of(self, name: str) -> str | None:
         return next((digest for digest, listed in self.files if listed == name), None)

@@ -1,14 +1,26 @@
-"""The sending end of a queue: a Unix datagram socket that connects when it can, and again when the reader returned."""
+"""The sending end of a queue: a Unix datagram socket that connects when it can, and again when the reader returned.
+
+What the kernel took is not yet read: a reader that is killed loses what waited in its queue.  The sender therefore
+remembers the last datagrams, as many as such a queue holds, until it sees that they were read, and sends them again to
+the reader that comes next.  So the death of a reader loses nothing, and may double what it had read last.
+"""
 
 from __future__ import annotations
 
 import enum
+import fcntl
 import socket
+import struct
+import termios
+from collections import deque
 from pathlib import Path
 
 from ossec.queues.address import socket_name
 
 SEND_BUFFER = 4 * 1024 * 1024  # what may wait in flight before the reader takes it
+QUEUE_LENGTH = Path("/proc/sys/net/unix/max_dgram_qlen")  # datagrams that wait in a reader's queue
+DEFAULT_QUEUE_LENGTH = 512  # where the kernel does not say
+_INT = struct.Struct("i")
 
 
 class Delivery(enum.Enum):
@@ -26,6 +38,8 @@ class Outbox:
         self.path = path
         self.error: OSError | None = None  # why the last GONE
         self._socket: socket.socket | None = None
+        self._unread: deque[bytes] = deque(maxlen=_queue_length() + 1)  # sent; not known to be read
+        self._again: deque[bytes] = deque()  # were unread when their reader died
 
     @property
     def connected(self) -> bool:
@@ -54,32 +68,54 @@ class Outbox:
 
     def send(self, datagram: bytes) -> Delivery:
         """Send one datagram; a reader that was restarted is found again within the call."""
-        for _ in range(2):
-            if not self.connect():
-                return Delivery.GONE
-            assert self._socket is not None
-            try:
-                self._socket.send(datagram)
-            except BlockingIOError:
-                return Delivery.FULL
-            except OSError as error:
-                self.error = error
-                self.close()
-            else:
-                return Delivery.SENT
-        return Delivery.GONE
+        return self.send_many([datagram])[1]
 
     def send_many(self, datagrams: list[bytes]) -> tuple[int, Delivery]:
         """Send in order until one does not go: how many went, and what became of the next (SENT: all went)."""
-        send = self.send
-        for number, datagram in enumerate(datagrams):
-            delivery = send(datagram)
-            if delivery is not Delivery.SENT:
-                return number, delivery
-        return len(datagrams), Delivery.SENT
+        sent = 0
+        for _ in range(2):
+            if not self.connect():
+                return sent, Delivery.GONE
+            assert self._socket is not None
+            put, unread, again = self._socket.send, self._unread, self._again
+            were_read = bool(unread) and self._queue_is_empty()
+            try:
+                while again:
+                    put(again[0])
+                    unread.append(again.popleft())
+                while sent < len(datagrams):
+                    put(datagrams[sent])
+                    if were_read:  # and the reader lives, so it was not its death that emptied the queue
+                        unread.clear()
+                        were_read = False
+                    unread.append(datagrams[sent])
+                    sent += 1
+            except BlockingIOError:
+                return sent, Delivery.FULL
+            except OSError as error:
+                self.error = error
+                again.extendleft(reversed(unread))
+                unread.clear()
+                self.close()
+            else:
+                return sent, Delivery.SENT
+        return sent, Delivery.GONE
+
+    def _queue_is_empty(self) -> bool:
+        """Whether nothing of ours waits in the reader's queue (or the reader is dead)."""
+        assert self._socket is not None
+        (waiting,) = _INT.unpack(fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(_INT.size)))
+        return bool(waiting == 0)
 
     def close(self) -> None:
         """Also to be called with `loop.forget(fileno())` before it."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+def _queue_length() -> int:
+    try:
+        return int(QUEUE_LENGTH.read_text())
+    except (OSError, ValueError):
+        return DEFAULT_QUEUE_LENGTH

@@ -10,6 +10,7 @@ from ossec.crypto.channel import Channel, Method
 from ossec.crypto.counters import START, Pair
 from ossec.crypto.keys import AgentKey
 from ossec.errors import RemoteError
+from ossec.messages.control import Keepalive
 
 Peer = tuple[str, int]  # address in plain text (IPv4-mapped ones as IPv4), port
 
@@ -34,7 +35,7 @@ class Agent:
     peer: Peer | None = None  # where the last control message came from: replies go there
     last_contact: float | None = None  # time of that message
     info: bytes | None = None  # what its file in agent-info holds
-    pushing: bool = False  # a shared file is on its way
+    listed: Keepalive | None = None  # the shared files that it has, as it said or as it was sent since
 
     @classmethod
     def of(cls, key: AgentKey) -> Agent:

@@ -30,6 +30,7 @@ MAX_ORDER = 1023  # OSSEC's limit for a control message made of an order
 NOT_CONNECTED_AFTER = 1200.0  # seconds without a control message until an agent gets no orders
 PUSH_BURST = 31  # datagrams of a shared file in one go; what an agent's socket buffer surely holds
 PUSH_PAUSE = 1.0  # seconds to the next
+MAX_PUSHES = 64  # agents served at a time: 64 * 31 datagrams a second are below 2 MB/s
 MAX_ORDERS_WAITING = 64  # per agent that is away; responses are old news after that
 ORDER_LIFETIME = 600.0  # seconds that an order waits for its agent
 
@@ -96,6 +97,7 @@ class Remoted:
         self.counts = Counts()
         self.complaints = Complaints(ports.note, complaint_interval)
         self._pushes: dict[Agent, Push] = {}
+        self._behind: dict[Agent, None] = {}  # agents whose turn to get shared files comes, in order
         self._waiting: dict[str, deque[tuple[float, bytes]]] = {}
 
     # configuration
@@ -106,7 +108,16 @@ class Remoted:
             agent.counter = counter_of.get(agent.key.id, counters.START)
         for agent in gone:
             self._pushes.pop(agent, None)
+            self._behind.pop(agent, None)
             self._waiting.pop(agent.key.id, None)
+
+    def share(self, shared: SharedFiles, now: float) -> None:
+        """The directory changed: agents that are there get the new files now, not at their next keep-alive."""
+        self.shared = shared
+        for agent in self.agents:
+            there = agent.last_contact is not None and now - agent.last_contact < NOT_CONNECTED_AFTER
+            if there and agent.listed is not None and shared.lacking(agent.listed):
+                self._behind[agent] = None
 
     # datagrams
     def receive(self, datagram: bytes, peer: Peer, now: float) -> None:
@@ -206,11 +217,10 @@ class Remoted:
         if message.fault is not None:
             address = agent.key.address_text
             self.complaints.say(WARNING, None, f"Invalid message from '{address}' ({message.fault})", now)
-        if agent not in self._pushes:
-            lacking = self.shared.lacking(message)
-            if lacking:
-                self._pushes[agent] = Push(deque(text for file in lacking for text in file.messages()), now)
-                self.tick(now)
+        agent.listed = message
+        if agent not in self._pushes and self.shared.lacking(message):
+            self._behind[agent] = None
+            self.tick(now)
 
     def _send(self, agent: Agent, text: bytes) -> bool:
         if agent.peer is None:
@@ -226,6 +236,14 @@ class Remoted:
     # shared files
     def tick(self, now: float) -> float | None:
         """Send what is due; returns when the next is, None when nothing is on its way."""
+        for agent in list(self._behind)[: MAX_PUSHES - len(self._pushes)]:
+            if agent in self._pushes:
+                continue  # what is on its way is old already: after it
+            del self._behind[agent]
+            lacking = self.shared.lacking(agent.listed) if agent.listed is not None else []
+            if lacking:
+                agent.listed = agent.listed and agent.listed.having({file.name: file.digest for file in lacking})
+                self._pushes[agent] = Push(deque(text for file in lacking for text in file.messages()), now)
         for agent, push in list(self._pushes.items()):
             if push.due > now:
                 continue
@@ -235,6 +253,8 @@ class Remoted:
                 push.due = now + PUSH_PAUSE
             else:
                 del self._pushes[agent]
+        if self._behind and len(self._pushes) < MAX_PUSHES:
+            return now
         return min((push.due for push in self._pushes.values()), default=None)
 
     # orders from queue/alerts/ar

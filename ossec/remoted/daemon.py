@@ -388,7 +388,8 @@ class RemotedService(Service):
         shared = SharedFiles(_read_shared(path) for path in entries if path != self.layout.merged_mg)
         for name, reason in shared.left_out:
             log.warning("etc/shared/%s is not shared: %s.", name, reason)
-        self.core.shared = shared
+        self.core.share(shared, time.time())
+        self._after_receiving(time.time())
         try:
             self.layout.merged_mg.write_bytes(shared.merge.content)
         except OSError as error:

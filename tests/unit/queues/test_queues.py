@@ -27,13 +27,45 @@ def test_a_reader_that_was_restarted_is_found_again(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "q")
     first = Inbox(tmp_path / "q")
     assert outbox.send(b"1") is Delivery.SENT
+    assert first.receive(10) == [b"1"]
+    assert outbox.send(b"2") is Delivery.SENT
+    assert first.receive(10) == [b"2"]
     first.close()
-    assert outbox.send(b"2") is Delivery.GONE
+    assert outbox.send(b"3") is Delivery.GONE
     second = Inbox(tmp_path / "q")
     assert outbox.send(b"3") is Delivery.SENT
-    assert second.receive(10) == [b"3"]
+    assert second.receive(10) == [b"2", b"3"]  # the last may have died unread with its reader
     second.close()
     outbox.close()
+
+
+def test_what_a_reader_left_unread_goes_to_the_next(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "q")
+    first = Inbox(tmp_path / "q")
+    assert outbox.send_many([b"1", b"2", b"3"]) == (3, Delivery.SENT)
+    assert first.receive(1) == [b"1"]
+    first.close()  # as a SIGKILL would: 2 and 3 are gone with it
+    assert outbox.send(b"4") is Delivery.GONE
+    second = Inbox(tmp_path / "q")
+    assert outbox.send_many([b"4", b"5"]) == (2, Delivery.SENT)
+    assert second.receive(10) == [b"1", b"2", b"3", b"4", b"5"]
+    second.close()
+    third = Inbox(tmp_path / "q")
+    assert outbox.send(b"6") is Delivery.SENT
+    assert third.receive(10)[-1] == b"6"
+    third.close()
+
+
+def test_what_was_read_is_not_remembered_for_ever(tmp_path: Path) -> None:
+    inbox, outbox = Inbox(tmp_path / "q"), Outbox(tmp_path / "q")
+    for number in range(2000):
+        assert outbox.send(b"%d" % number) is Delivery.SENT
+        assert inbox.receive(10) == [b"%d" % number]
+    inbox.close()
+    again = Inbox(tmp_path / "q")
+    assert outbox.send(b"last") is Delivery.SENT
+    assert again.receive(10) == [b"1999", b"last"]
+    again.close()
 
 
 def test_a_full_queue_is_said_not_waited_for(tmp_path: Path) -> None:

@@ -189,6 +189,17 @@ def test_an_agent_with_the_shared_files_gets_none(core: Remoted, ports: Recorder
     assert len(ports.sent) == 1
 
 
+def test_a_change_of_the_shared_files_reaches_agents_at_once(core: Remoted, ports: Recorder, web: Sender) -> None:
+    core.receive(web.seal(b"#!-%b\n%b merged.mg\n\n" % (UNAME, core.shared.merge.digest.encode())), web.peer, 0.0)
+    ports.sent.clear()
+    for content in (b"one", b"two", b"two"):
+        core.share(SharedFiles([("agent.conf", content)]), 5.0)
+        while core.tick(5.0) is not None:
+            pass
+    texts = [text for _, text in ports.texts(core)]
+    assert [text for text in texts if text.startswith(b"!")] == [b"!3 agent.conf\none", b"!3 agent.conf\ntwo"]
+
+
 def test_what_cannot_be_shared_is_said() -> None:
     shared = SharedFiles(
         [("a\nb", b""), ("nul", b"\0"), (".hidden", b""), ("old~", b""), ("merged.mg", b""), ("a", b"")]
