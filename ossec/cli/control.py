@@ -32,8 +32,9 @@ def command(words: tuple[str, ...], home: str | None, as_json: bool) -> None:
     """Start, stop and look after the daemons of an OSSEC home.
 
     start, restart and reload test the configuration first; if a daemon refuses it, all that is wrong is printed and
-    nothing that runs is touched.  test does only that.  reload lets the running daemons read their configuration again in place, so no event
-    and no pending response is lost.  enable and disable take database, client-syslog, agentless or debug.
+    nothing that runs is touched.  test does only that.  reload lets the running daemons read their configuration again
+    in place, so no event and no pending response is lost.  enable and disable take database, client-syslog, agentless
+    or debug.
     """
     control = Control(find_home(home), click.echo, lambda line: click.echo(line, err=True))
     try:

@@ -17,8 +17,8 @@ from pathlib import Path
 from tests.support import wait_until
 
 TOOLS = ("ip", "nft", "unshare", "mount", "rsyslogd", "sshd", "ssh", "sshpass", "ssh-keygen")
-VICTIM_ADDRESS = "198.51.100.1"
-ATTACKER_ADDRESS = "198.51.100.66"
+# By version of the protocol: the victim's address, the attacker's, the length of their network's prefix.
+ADDRESSES = {4: ("198.51.100.1", "198.51.100.66", 24), 6: ("2001:db8::1", "2001:db8::66", 64)}
 PASSWORD = "wrong-password"
 CONNECT = """\
 import socket, sys
@@ -29,7 +29,7 @@ except OSError as error:
 """
 SSHD_CONFIG = """\
 Port 22
-ListenAddress 0.0.0.0
+ListenAddress {address}
 HostKey {folder}/host_key
 PidFile none
 UsePAM no
@@ -80,10 +80,11 @@ def run(*words: str) -> str:
 
 
 class Cable:
-    """A victim with sshd at VICTIM_ADDRESS and an attacker at ATTACKER_ADDRESS, in namespaces of their own."""
+    """A victim with sshd and an attacker, in namespaces of their own; one protocol (4 or 6) between them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, protocol: int = 4) -> None:
         self.folder = folder
+        self.victim_address, self.attacker_address, self.prefix = ADDRESSES[protocol]
         name = f"{os.getpid()}-{next(_number)}"
         self.victim, self.attacker = f"ossec-v-{name}", f"ossec-a-{name}"
         self.ends = f"v{name}", f"a{name}"
@@ -100,12 +101,13 @@ class Cable:
         for namespace in (self.victim, self.attacker):
             run("ip", "netns", "add", namespace)
         inside, outside = self.ends
+        nodad = ["nodad"] if ":" in self.victim_address else []  # usable at once
         run("ip", "link", "add", inside, "netns", self.victim, "type", "veth", "peer", outside, "netns", self.attacker)
         for namespace, end, address in (
-            (self.victim, inside, VICTIM_ADDRESS),
-            (self.attacker, outside, ATTACKER_ADDRESS),
+            (self.victim, inside, self.victim_address),
+            (self.attacker, outside, self.attacker_address),
         ):
-            run("ip", "-n", namespace, "address", "add", f"{address}/24", "dev", end)
+            run("ip", "-n", namespace, "address", "add", f"{address}/{self.prefix}", "dev", end, *nodad)
             run("ip", "-n", namespace, "link", "set", end, "up")
             run("ip", "-n", namespace, "link", "set", "lo", "up")
         self._start_rsyslogd()
@@ -120,7 +122,7 @@ class Cable:
 
     def _start_sshd(self) -> None:
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / "host_key"))
-        (self.folder / "sshd_config").write_text(SSHD_CONFIG.format(folder=self.folder))
+        (self.folder / "sshd_config").write_text(SSHD_CONFIG.format(folder=self.folder, address=self.victim_address))
         sshd = shutil.which("sshd", path="/usr/sbin:/sbin:/usr/bin") or "sshd"
         script = ["unshare", "-m", "sh", "-c", SSHD_SCRIPT, "sh", str(self.folder), sshd]
         self._spawn([*self.on_victim(), *script], "sshd")
@@ -137,7 +139,17 @@ class Cable:
     # the attacker
     def connects(self, patience: float = 0.5) -> bool:
         """Whether a TCP connection from the attacker to sshd comes about within `patience` seconds."""
-        command = ["ip", "netns", "exec", self.attacker, sys.executable, "-c", CONNECT, VICTIM_ADDRESS, str(patience)]
+        command = [
+            "ip",
+            "netns",
+            "exec",
+            self.attacker,
+            sys.executable,
+            "-c",
+            CONNECT,
+            self.victim_address,
+            str(patience),
+        ]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     def log_in(self, user: str) -> None:
@@ -161,7 +173,7 @@ class Cable:
                 PASSWORD,
                 "ssh",
                 *words,
-                f"{user}@{VICTIM_ADDRESS}",
+                f"{user}@{self.victim_address}",
             ],
             capture_output=True,
             check=False,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.network import ATTACKER_ADDRESS, Cable, missing_tools
+from tests.integration.network import Cable, missing_tools
 from tests.integration.suite import Suite, section
 from tests.support import wait_until
 
@@ -24,8 +24,13 @@ pytestmark = [
 
 
 @pytest.fixture
-def cable(tmp_path: Path) -> Iterator[Cable]:
-    cable = Cable(tmp_path)
+def protocol() -> int:
+    return 4
+
+
+@pytest.fixture
+def cable(tmp_path: Path, protocol: int) -> Iterator[Cable]:
+    cable = Cable(tmp_path, protocol)
     try:
         cable.open()
         yield cable
@@ -55,10 +60,11 @@ def attack(cable: Cable, victim: Suite, user: str, brute_force: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("user", "single", "brute_force", "crash"),
+    ("user", "single", "brute_force", "crash", "protocol"),
     [
-        pytest.param("eve", 5710, 5712, False, id="unknown-user"),
-        pytest.param("root", 5716, 5720, True, id="known-user-and-a-crash-while-blocked"),
+        pytest.param("eve", 5710, 5712, False, 4, id="unknown-user"),
+        pytest.param("root", 5716, 5720, True, 4, id="known-user-and-a-crash-while-blocked"),
+        pytest.param("eve", 5710, 5712, True, 6, id="by-IPv6"),
     ],
 )
 def test_an_attack_is_seen_blocked_and_released(
@@ -68,26 +74,26 @@ def test_an_attack_is_seen_blocked_and_released(
     attack(cable, victim, user, brute_force)
 
     first = victim.wait_for_alert(single)
-    assert (first["rule"]["level"], first["srcip"]) == (5, ATTACKER_ADDRESS)
+    assert (first["rule"]["level"], first["srcip"]) == (5, cable.attacker_address)
     assert user in (first.get("dstuser"), first.get("srcuser"))
     assert first["location"] == str(cable.auth_log)
     assert {"syslog", "sshd", "authentication_failed"} <= set(first["rule"]["groups"])
 
     alert = victim.wait_for_alert(brute_force)
-    assert (alert["rule"]["level"], alert["srcip"]) == (10, ATTACKER_ADDRESS)
+    assert (alert["rule"]["level"], alert["srcip"]) == (10, cable.attacker_address)
     assert {"syslog", "sshd", "authentication_failures"} <= set(alert["rule"]["groups"])
 
     wait_until(lambda: not cable.connects(), "the drop of the attacker's packets")
-    assert ATTACKER_ADDRESS in cable.firewall()
+    assert cable.attacker_address in cable.firewall()
     if crash:
         victim.kill("ossec-execd", "ossec-analysisd")
-        assert ATTACKER_ADDRESS in cable.firewall()
+        assert cable.attacker_address in cable.firewall()
         done = victim.control("start")
         assert done.returncode == 0, done.stderr
         assert "Started ossec-execd..." in done.stdout
 
     wait_until(cable.connects, "the release of the attacker")
-    wait_until(lambda: ATTACKER_ADDRESS not in cable.firewall(), "a firewall without the attacker")
+    wait_until(lambda: cable.attacker_address not in cable.firewall(), "a firewall without the attacker")
     actions = victim.layout.active_responses_log.read_text().splitlines()
     assert [line.split("firewall-drop.sh ")[1].split()[0] for line in actions if "firewall-drop.sh " in line][:2] == [
         "add",
