@@ -16,12 +16,13 @@ from ossec.errors import OssecError
 from ossec.layout import DEFAULT_HOME, Layout, data_dir, find_home
 from ossec.suite import processes
 from ossec.suite.installer import Installer, Report, check_home, is_inside_checkout
-from ossec.suite.machine import Machine, survey
+from ossec.suite.machine import Machine, find_route, port_is_free, survey
 from ossec.suite.remover import SYSTEMD_RUNS, remove
 from ossec.suite.roster import HomeType, choose
 from ossec.suite.template import InstallType, Mail, Settings
 from ossec.suite.units import UNIT_DIR
 
+AGENT_PORT = 1514
 KINDS = {
     "local": "this machine alone: watch its logs and files, alert, and block here",
     "server": "receive the events of agents, analyse them, alert, and let agents block",
@@ -168,10 +169,7 @@ def _tell(summary: dict[str, object], settings: Settings, machine: Machine, repo
             _tell_responses(settings)
     if summary["absent"]:
         click.echo(f"  not part of this version: {_join(summary['absent'])}")
-    if settings.kind in (InstallType.SERVER, InstallType.HYBRID):
-        click.echo("  agents must reach UDP port 1514 of this machine")
-    if settings.kind in (InstallType.AGENT, InstallType.HYBRID):
-        click.echo(f"  this machine must reach UDP port 1514 of {settings.server}")
+    _tell_network(settings, report)
     if report.target:
         click.echo(f"Next: systemctl daemon-reload && systemctl enable --now {report.target}")
         return
@@ -188,6 +186,19 @@ def _tell_sources(machine: Machine) -> None:
         click.echo(f"  not readable for this user, left out: {path}")
     if not machine.logs and not machine.journal:
         click.echo("  no readable log was found; add <localfile> sections to etc/ossec.conf")
+
+
+def _tell_network(settings: Settings, report: Report) -> None:
+    """What must be open, and what can be seen from here to be in its way."""
+    if settings.kind in (InstallType.SERVER, InstallType.HYBRID):
+        click.echo(f"  agents must reach UDP port {AGENT_PORT} of this machine")
+        if not report.upgraded and not port_is_free(AGENT_PORT):
+            click.echo("  but another program has that port: free it, or give <remote> another <port>")
+    if settings.kind in (InstallType.AGENT, InstallType.HYBRID) and not report.upgraded:
+        click.echo(f"  this machine must reach UDP port {AGENT_PORT} of {settings.server}")
+        problem = find_route(settings.server, AGENT_PORT)
+        if problem:
+            click.echo(f"  but it cannot be reached from here: {problem}")
 
 
 def _tell_responses(settings: Settings) -> None:

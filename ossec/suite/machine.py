@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import shutil
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,6 +107,29 @@ def survey(root: Path = Path("/")) -> Machine:
         local_names=tuple(name for name in LOCAL_NAMES if name in _words(root / "etc/hosts")),
         programs=frozenset(name for name in ("df", "ss", "netstat", "last") if shutil.which(name)),
     )
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a UDP port can be bound here; OSError of another kind (no right to it) counts as free."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
+
+
+def find_route(host: str, port: int) -> str:
+    """Why no datagram can be sent to `host`; empty where one can.  Says nothing of firewalls in between."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.connect(address)
+    except OSError as error:
+        return error.strerror or str(error)
+    except UnicodeError:
+        return "this cannot be a host's name"
+    return ""
 
 
 def _journal_is_read(root: Path) -> bool:

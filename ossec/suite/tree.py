@@ -74,10 +74,17 @@ def directories(kind: InstallType) -> tuple[Directory, ...]:
 
 
 # Programs of bin/.  Those that this version does not have get no wrapper.
-_BOTH = ("agent-auth", "manage_agents", "ossec-control", "ossec-execd", "ossec-logcollector", "ossec-syscheckd")
+_BOTH = (
+    "agent-auth",
+    "agent_control",
+    "manage_agents",
+    "ossec-control",
+    "ossec-execd",
+    "ossec-logcollector",
+    "ossec-syscheckd",
+)
 _AGENT_PROGRAMS = ("ossec-agentd",)
 _MANAGER_PROGRAMS = (
-    "agent_control",
     "clear_stats",
     "list_agents",
     "ossec-agentlessd",

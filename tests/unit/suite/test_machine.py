@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from ossec.suite.machine import LogSource, survey
+from ossec.suite.machine import LogSource, find_route, port_is_free, survey
 
 
 def touch(root: Path, *names: str) -> None:
@@ -80,6 +81,16 @@ def test_a_folder_that_is_closed_to_us_is_named_and_no_error(tmp_path: Path) -> 
         command = ["setpriv", f"--bounding-set={drop}", f"--inh-caps={drop}", *command]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == f"1 {tmp_path}/var/log/exim4/mainlog\n"
+
+
+def test_a_port_in_use_and_a_host_without_address_are_noticed() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind(("", 0))
+        port = holder.getsockname()[1]
+        assert not port_is_free(port)
+    assert port_is_free(port)
+    assert find_route("127.0.0.1", 1514) == ""
+    assert find_route("no..such..host", 1514) != ""
 
 
 def test_an_empty_machine_is_no_error(tmp_path: Path) -> None:
