@@ -73,7 +73,9 @@ class _KnownRule:
 class Renderer:
     """Formats events; one per daemon, or per test."""
 
-    def __init__(self) -> None:
+    def __init__(self, geoip_in_json: bool = False) -> None:
+        """`geoip_in_json`: analysisd.geoip_jsonout."""
+        self.geoip_in_json = geoip_in_json
         self._second = -1
         self._stamp = b""
         self._rules: dict[int, _KnownRule] = {}
@@ -116,6 +118,7 @@ class Renderer:
             known.line,
             (event.srcip, event.srcport, event.dstip, event.dstport, event.dstuser),
             (log, *[line[:MAX_LINE] for line in context]) if context else (log,),
+            (event.srcgeoip, event.dstgeoip),
         )
 
     def custom(self, template: bytes, event: Event, number: int) -> bytes:
@@ -158,6 +161,8 @@ class Renderer:
         for name, value in zip(_FIELDS, _FIELDS_OF(event), strict=True):
             if value is not None:
                 body[name] = text(value)
+        if self.geoip_in_json and (event.srcgeoip is not None or event.dstgeoip is not None):
+            body = _with_places(body, event)
         body["location"] = text(event.location)
         raw = event.full_log
         log = body["full_log"] = text(raw)
@@ -308,6 +313,18 @@ def _file(event: Event) -> dict[str, object]:
             if value is not None:
                 shown[f"{name}_{when}"] = int(value) if name == "perm" else text(value)
     return shown
+
+
+def _with_places(body: dict[str, object], event: Event) -> dict[str, object]:
+    """The places of addresses, each behind its address."""
+    placed: dict[str, object] = {}
+    for name, value in body.items():
+        placed[name] = value
+        if name == "srcip" and event.srcgeoip is not None:
+            placed["srcgeoip"] = text(event.srcgeoip)
+        elif name == "dstip" and event.dstgeoip is not None:
+            placed["dstgeoip"] = text(event.dstgeoip)
+    return placed
 
 
 def _add_fields(body: dict[str, object], fields: dict[str, bytes]) -> None:

@@ -18,6 +18,7 @@ from ossec.analysisd.alerts import Renderer
 from ossec.analysisd.diagnostics import LoadError, Report
 from ossec.analysisd.engine import Engine
 from ossec.analysisd.filedb import DatabaseStore, RootcheckDatabase, SyscheckDatabase
+from ossec.analysisd.geoip import GeoIP, open_database
 from ossec.analysisd.hostinfo import Hostinfo
 from ossec.analysisd.loading import load_engine
 from ossec.analysisd.maintenance import MaintenanceFiles
@@ -81,6 +82,7 @@ class Parts:
     syscheck: Syscheck
     outputs: OutputOptions
     options: PipelineOptions
+    geoip: GeoIP | None
     warnings: list[str]  # lines about rules and decoders, ready to log
 
 
@@ -139,6 +141,7 @@ class Assembly:
                 stats_log=settings.stats >= levels.log_alert_level,
                 stats_mail=settings.stats >= levels.email_alert_level,
             ),
+            geoip=open_database(self.layout.under(settings.geoipdb) if settings.geoipdb else None),
             warnings=report_lines(report),
         )
 
@@ -148,7 +151,7 @@ class Assembly:
         limits = Limits(*(internal.get(f"analysisd.stats_{name}") for name in ("maxdiff", "mindiff", "percent_diff")))
         level = parts.options.stats_level
         statistics = Statistics(read_learned(layout.stats_dir), limits, now, enabled=level > 0)
-        outputs = Outputs(layout, parts.outputs, Renderer())
+        outputs = Outputs(layout, parts.outputs, Renderer(bool(internal.get("analysisd.geoip_jsonout"))))
         outputs.open(statistics.hour)
         return Analysis(
             engine=parts.engine,
@@ -162,6 +165,7 @@ class Assembly:
             next_number=next_number,
             write_statistics=lambda files: write_statistics(layout.stats_dir, files),
             note_sender=self._note_sender,
+            geoip=parts.geoip,
         )
 
     def _note_sender(self, host: bytes, sender: bytes) -> None:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 Test = Callable[["Event", bytes], bool]  # the event and its log, lower-cased
 
-ABSENT = ("srcgeoip", "dstgeoip")  # fields that nothing fills: a test on them never holds
 MAX_PLAIN = 4  # literals up to which `in` for each is quicker than the pattern's own test
 MIN_ID_SIZE = 10  # compiled_rule check_id_size
 CRAWLERS = (b"72.14.", b"209.85.", b"65.55.", b"207.46.", b"74.6.", b"72.30.", b"67.195.")
@@ -94,9 +93,7 @@ def _expressions(
         matcher = rule.patterns.get(element) or rule.patterns.get(f"{element}_pcre2")
         if matcher is None:
             return
-        if element in ABSENT:
-            add(element, "False")
-        elif matcher.always:
+        if matcher.always:
             add(element, f"event.{attribute} is not None")
         else:
             add(element, f"event.{attribute} is not None and {name(matcher.test)}(event.{attribute})")
@@ -135,8 +132,8 @@ def _expressions(
     user = rule.patterns.get("user") or rule.patterns.get("user_pcre2")
     if user is not None:
         add("user", f"{name(_user_test(user))}(event)")
-    on_field("srcgeoip", "")
-    on_field("dstgeoip", "")
+    on_field("srcgeoip", "srcgeoip")
+    on_field("dstgeoip", "dstgeoip")
     if rule.maxsize:
         add("maxsize", f"len(event.log) >= {rule.maxsize}")
     if rule.time is not None:

@@ -50,7 +50,18 @@ class Memory(Protocol):
 class _Window:
     """The events that one composite rule counts, apart for each value that it compares."""
 
-    __slots__ = ("different_url", "impossible", "key", "level", "need", "regex", "shown", "size", "tables", "timeframe")
+    __slots__ = (
+        "different_geoip",
+        "different_url",
+        "key",
+        "level",
+        "need",
+        "regex",
+        "shown",
+        "size",
+        "tables",
+        "timeframe",
+    )
 
     def __init__(self, rule: Rule, size: int) -> None:
         self.level = rule.level
@@ -58,7 +69,7 @@ class _Window:
         self.size = max(self.need, size)
         self.timeframe = rule.timeframe
         self.different_url = rule.different_url
-        self.impossible = rule.different_srcgeoip  # without geoip data there is nothing to differ
+        self.different_geoip = rule.different_srcgeoip  # without geoip data there is nothing to differ
         self.regex = rule.if_matched_regex if _kind(rule) == "regex" else None
         same = tuple(rule.same)
         if self.regex is not None:  # spec: it ignores ports and location, and looks at events of one type only
@@ -162,7 +173,7 @@ class Windows:
         """Count the window of the event's value."""
         window = self._windows[rule.id]
         value = window.value(event)
-        if value is None or window.impossible:
+        if value is None or (window.different_geoip and event.srcgeoip is None):
             return False
         events = window.tables.get(value)
         need = window.need
@@ -176,6 +187,8 @@ class Windows:
             if other.time < oldest:
                 return False
             if other.mark >= level or (window.different_url and (url is None or other.url in (None, url))):
+                continue
+            if window.different_geoip and other.srcgeoip in (None, event.srcgeoip):
                 continue
             counted.append(other)
             if len(counted) == need:
@@ -262,7 +275,9 @@ class Marks:
                 assert rule.if_matched_regex is not None
                 if other.type != event.type or not rule.if_matched_regex.test(other.log):
                     continue
-            if rule.different_srcgeoip or not _agree(event, other, names):
+            if not _agree(event, other, names):
+                continue
+            if rule.different_srcgeoip and (event.srcgeoip is None or other.srcgeoip in (None, event.srcgeoip)):
                 continue
             if rule.different_url and (event.url is None or other.url in (None, event.url)):
                 continue

@@ -106,6 +106,7 @@ class Analysisd(Service):
         _say(parts.warnings)
         self.configuration, self.parts = configuration, parts
         self.analysis.replace(parts.engine, parts.responder, parts.syscheck, parts.options)
+        self.analysis.geoip = parts.geoip
         self._write_ar_conf()
         self._tell_rules()
         self._open_responses(parts)

@@ -23,6 +23,7 @@ class Event:
         "context",
         "data",
         "decoder",
+        "dstgeoip",
         "dstip",
         "dstport",
         "dstuser",
@@ -40,6 +41,7 @@ class Event:
         "protocol",
         "queue",
         "rule",
+        "srcgeoip",
         "srcip",
         "srcport",
         "srcuser",
@@ -63,6 +65,8 @@ class Event:
         self.type: str = "syslog"  # category: firewall ids web-log syslog squid windows host-information ossec
         self.srcip: bytes | None = None
         self.dstip: bytes | None = None
+        self.srcgeoip: bytes | None = None  # where srcip is, `US / CA`; with a geoip database only
+        self.dstgeoip: bytes | None = None
         self.srcport: bytes | None = None
         self.dstport: bytes | None = None
         self.protocol: bytes | None = None

@@ -29,6 +29,7 @@ from ossec.daemon import code
 from ossec.messages import queue
 
 if TYPE_CHECKING:
+    from ossec.analysisd.geoip import GeoIP
     from ossec.analysisd.outputs import Outputs
     from ossec.analysisd.responses import Dispatch, Responder
     from ossec.analysisd.rootcheck import Rootcheck
@@ -92,6 +93,7 @@ class Analysis:
     next_number: Callable[[], int]
     write_statistics: Callable[[dict[tuple[str, ...], str]], None]
     note_sender: Callable[[bytes, bytes], None]  # an alert of another server came: (host, sender)
+    geoip: GeoIP | None = None
     counters: Counters = field(default_factory=Counters)
     _recent: deque[bytes] = field(default_factory=lambda: deque(maxlen=REPEATS))
     _recent_by_location: dict[bytes, deque[bytes]] = field(default_factory=dict)
@@ -121,7 +123,7 @@ class Analysis:
         take_apart, decode, judge = queue.decode, self.engine.decode, self.engine.judge
         handlers, statistics, recent = self._handlers, self.statistics, self._recent
         log_firewall, as_ossec = self.options.log_firewall, self.options.repeat_filter == REPEATS_AS_OSSEC
-        archives = self.outputs.has_archives
+        archives, geoip = self.outputs.has_archives, self.geoip
         for datagram in datagrams:
             self.counters.received += 1
             try:
@@ -151,6 +153,11 @@ class Analysis:
             if decoder is not None and decoder.plugin is decode_ossec_alert:
                 self._handle_forwarded(event, dispatches)
                 continue
+            if geoip is not None:
+                if event.srcip is not None:
+                    event.srcgeoip = geoip.find(event.srcip)
+                if event.dstip is not None:
+                    event.dstgeoip = geoip.find(event.dstip)
             statistics.events += 1
             if statistics.events > statistics.limit:
                 self._tell_excess(event)
