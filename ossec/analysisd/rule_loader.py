@@ -15,6 +15,7 @@ from ossec.analysisd.diagnostics import Report
 from ossec.analysisd.fts import IGNORE_FIELDS
 from ossec.analysisd.patterns import compile_match, compile_pcre2, compile_regex
 from ossec.analysisd.rules import CATEGORIES, COMPILED, LIST_FIELDS, LOOKUPS, OPTIONS, SAME, ListTest, Rule
+from ossec.analysisd.traps import look_for_traps
 from ossec.analysisd.tree import LEVEL_ZERO, NotFound, RuleSet
 from ossec.config.addresses import AddressList, BadAddress
 from ossec.config.dialect import DialectError, Node, parse
@@ -161,7 +162,7 @@ class RuleLoader:
         """The rules of all files; LoadError when something was refused."""
         if self.report.failed:
             raise self.report.error()
-        self._look_for_traps()
+        look_for_traps(self.rules, self.report)
         return self.rules
 
     @staticmethod
@@ -548,27 +549,6 @@ class RuleLoader:
             raise _Refused(
                 f"rule {rule.id}: {missing.message}", draft.lines.get(name, rule.line), missing.told, closing=False
             ) from None
-
-    def _look_for_traps(self) -> None:
-        """Warn of what loads and can never work as its author means."""
-        for rule in self.rules.by_id.values():
-            if rule.if_matched_group is not None and not self.rules.counted_by(rule):
-                message = f"rule {rule.id}: no rule loaded before it is in a group that its <if_matched_group> means"
-                self.report.warn(message, rule.path, rule.line)
-            counted = self.rules.by_id.get(rule.if_matched_sid or -1)
-            if rule.if_matched_sid is not None and counted is None:
-                message = f"rule {rule.id}: the rule {rule.if_matched_sid} that it counts does not exist"
-                self.report.warn(message, rule.path, rule.line)
-            if counted is not None and counted.composite and counted.level >= rule.level > 0:
-                message = (
-                    f"rule {rule.id}: its level must be above that of the composite rule {counted.id} that it counts"
-                )
-                self.report.warn(message, rule.path, rule.line)
-            if counted is not None and counted.level == 0:
-                message = (
-                    f"rule {rule.id}: the rule {counted.id} that it counts is of level 0, whose events are not kept"
-                )
-                self.report.warn(message, rule.path, rule.line)
 
 
 def _compiled(draft: _Draft, name: str, text: str, compiler: Callable[[str], Matcher], line: int) -> Matcher:

@@ -36,6 +36,7 @@ COMPILED = (
     "is_simple_http_request",
     "is_valid_crawler",
 )
+ON_LOG = ("match", "regex", "pcre2", "match_pcre2")  # patterns on the log itself, which every event has
 LIST_FIELDS = (
     "srcip",
     "srcport",
@@ -133,6 +134,26 @@ class Rule:
     def composite(self) -> bool:
         """Whether earlier events are counted."""
         return self.if_matched_sid is not None or self.if_matched_group is not None or self.if_matched_regex is not None
+
+    @property
+    def always(self) -> bool:
+        """Whether it holds for every event that reaches it."""
+        return not (
+            self.decoded_as
+            or self.action is not None
+            or self.fields
+            or self.srcip is not None
+            or self.dstip is not None
+            or self.compiled_rule
+            or self.maxsize
+            or self.time
+            or self.weekday
+            or self.check_diff
+            or self.if_fts
+            or self.lists
+            or self.composite
+            or any(not (matcher.always and element in ON_LOG) for element, matcher in self.patterns.items())
+        )
 
     @property
     def groups(self) -> tuple[str, ...]:

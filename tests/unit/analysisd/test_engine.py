@@ -136,11 +136,21 @@ def test_what_ossec_swallows_is_warned_of(tmp_path: Path) -> None:
         '<rule id="101" level="20"><match>b</match><description>x</description></rule>\n'
         '<rule id="102" level="5" frequency="1"><if_matched_sid>100</if_matched_sid><different_srcip />'
         "<description>x</description></rule>\n"
+        '<rule id="103" level="6"><if_sid>101</if_sid><description>always</description></rule>\n'
+        '<rule id="104" level="5"><if_sid>101</if_sid><match>c</match><description>x</description></rule>\n'
+        '<rule id="105" level="5" frequency="1"><if_matched_sid>102</if_matched_sid>'
+        "<description>x</description></rule>\n"
     )
     make_engine(tmp_path, rules, report=report)
     assert not report.failed
     told = "\n".join(str(note) for note in report.notes)
-    for expected in ("levels go up to 16", "different_srcip", "level 0, whose events are not kept"):
+    for expected in (
+        "levels go up to 16",
+        "different_srcip",
+        "level 0, whose events are not kept",
+        "rules.xml:7: rule 104: it is never tried below 101, for rule 103 always holds before it",
+        "rules.xml:8: rule 105: its level must be above that of the composite rule 102",
+    ):
         assert expected in told
 
 
