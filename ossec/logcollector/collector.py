@@ -368,17 +368,21 @@ class Collector:
                 return
 
     def _read_copy(self, tracked: Tracked) -> Steps:
-        """The file was truncated: if it was copied before (logrotate's copytruncate), read the copy to its end."""
-        position = tracked.follower.position()
-        if position is None or not position.offset:
+        """The file was truncated: if it was copied before (logrotate's copytruncate), read the copies to their ends."""
+        follower = tracked.follower
+        position = follower.position()
+        found = position and position.offset and find_predecessor(self.disk, follower.path, position, self._is_followed)
+        if not found:
             return
-        found = find_predecessor(self.disk, tracked.follower.path, position, self._is_followed)
-        if found is None:
-            return
-        tracked.read.append(self.disk.seen(found[0]).identity)
-        truncated, tracked.handle = tracked.handle, found[0]
-        yield from self._drain(tracked)
-        self.disk.close(found[0])
+        truncated = tracked.handle
+        tracked.handle, later = found
+        while tracked.handle is not None:
+            tracked.read.append(self.disk.seen(tracked.handle).identity)
+            yield from self._drain(tracked)
+            self.disk.close(tracked.handle)
+            tracked.handle = self._open(later.pop(0), complain=False) if later else None
+            if tracked.handle is not None:
+                yield Batch(follower.rewritten(), follower)
         tracked.handle = truncated
 
     def _replace(self, tracked: Tracked) -> Steps:

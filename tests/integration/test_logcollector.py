@@ -109,6 +109,12 @@ class Machine:
         self.process.kill()
         self.process.wait(PATIENCE)
 
+    def settle(self) -> None:
+        """Wait until what was sent is also saved."""
+        assert self.process is not None
+        process = self.process
+        wait_until(lambda: process_sleeps(process.pid), "the collector to rest")
+
     def append(self, name: str, text: str) -> None:
         with (self.logs / name).open("a") as file:
             file.write(text)
@@ -349,6 +355,42 @@ def test_a_reload_takes_new_sources_and_loses_nothing(machine: Machine) -> None:
     assert machine.texts(1, "y.log") == ["y"]
 
 
+@pytest.mark.parametrize("down", [False, True])
+@pytest.mark.parametrize("mode", ["create", "create compress delaycompress", "copytruncate", "create dateext"])
+def test_a_real_logrotate_loses_and_repeats_nothing(machine: Machine, tmp_path: Path, mode: str, down: bool) -> None:
+    """While the collector runs, and (three times) while it is down; a glob that finds rotated names does no harm."""
+    logrotate = shutil.which("logrotate") or shutil.which("logrotate", path="/usr/sbin")
+    if logrotate is None:
+        pytest.skip("needs logrotate")
+    rules = tmp_path / "logrotate.conf"
+    words = mode.replace(" ", "\n").replace("dateext", "dateext\ndateformat -%s")
+    rules.write_text(f"{machine.logs}/x.log {{\nrotate 20\n{words}\n}}\n")
+    rules.chmod(0o644)
+    machine.follow("x.log", "y*", loop_timeout=1)
+    machine.append("x.log", "")
+    machine.start()
+    lines = [f"{number:04d} of the lines that are written" for number in range(300)]
+    for turn in range(6):
+        first, second = lines[turn * 50 : turn * 50 + 25], lines[turn * 50 + 25 : turn * 50 + 50]
+        machine.append("x.log", "\n".join(first) + "\n")
+        if down and turn % 2:
+            machine.texts(turn * 50 + 25)
+            machine.settle()  # so that the kill repeats nothing
+            machine.kill()
+        machine.append("x.log", "\n".join(second) + "\n")
+        command = [logrotate, "-f", "-s", os.fspath(tmp_path / "state"), os.fspath(rules)]
+        subprocess.run(command, check=True, capture_output=True)
+        if down and turn % 2:
+            machine.start()
+        if "dateext" in mode:
+            time.sleep(1.05)  # its names change once a second
+        if "compress" in mode:
+            machine.texts(turn * 50 + 50)  # what was compressed before it was read is not looked for
+    machine.append("x.log", "the end\n")
+    wait_until(lambda: "the end" in machine.texts(0), "the last line")
+    assert machine.texts(0) == [*lines, "the end"]
+
+
 @pytest.mark.parametrize("resume", [1, 0])
 def test_the_journal_is_followed_and_resumed(machine: Machine, tmp_path: Path, resume: int) -> None:
     if not shutil.which("journalctl") or not REMOTE_JOURNAL.exists():
@@ -369,7 +411,7 @@ def test_the_journal_is_followed_and_resumed(machine: Machine, tmp_path: Path, r
     write_journal(journal, 4, "my app", b"two\nlines")
     got = [message[len("1:journald:2026-11-22T03:58:11+00:00 ") :] for message in machine.queue.expect(2)]
     assert got == ["host1 sshd: Accepted password for alice\n", "host1 my app: two\nlines\n"]
-    wait_until(lambda: not resume or b"journald:" in machine.layout.logcollector_positions.read_bytes())
+    machine.settle()
     machine.kill()
     write_journal(journal, 5, "sshd", b"while down")
     machine.start()
