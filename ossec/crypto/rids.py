@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from collections.abc import Iterable
 from pathlib import Path
 
 from ossec.crypto import counters
@@ -23,6 +24,7 @@ class Rids:
         self.directory = directory
         self._open: OrderedDict[str, int] = OrderedDict()
         self._sender = counters.START
+        self._stamp = 0
 
     def load(self, identity: str) -> counters.Pair:
         """What was saved; the start where nothing was."""
@@ -44,10 +46,26 @@ class Rids:
 
     def forget(self, identity: str) -> None:
         """The agent is gone, or has a new key: its counters with it."""
+        self.release(identity)
+        (self.directory / identity).unlink(missing_ok=True)
+
+    def release(self, identity: str) -> None:
+        """Close its file, which stays."""
         descriptor = self._open.pop(identity, None)
         if descriptor is not None:
             os.close(descriptor)
-        (self.directory / identity).unlink(missing_ok=True)
+
+    def vanished(self, identities: Iterable[str]) -> list[str]:
+        """Those whose file is not there; looks only when the directory has changed since the last call."""
+        try:
+            stamp = self.directory.stat().st_mtime_ns
+        except OSError:
+            return []  # the next write will say it
+        if stamp == self._stamp:
+            return []
+        self._stamp = stamp
+        present = {path.name for path in self.directory.iterdir()}
+        return [identity for identity in identities if identity not in present]
 
     def start_sending(self, now: float) -> None:
         """Begin above all that was ever sent: also where `queue/rids` was restored from a snapshot or deleted.

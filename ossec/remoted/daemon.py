@@ -350,10 +350,19 @@ class RemotedService(Service):
     # files
     def _keep_house(self) -> None:
         self._load_keys()
+        self._reset_counters()
         dropped = sum(_dropped(bound) for bound in self.datagram_sockets)
         if dropped > self.drops:
             log.warning("The kernel dropped %d datagrams: they came faster than they were read.", dropped - self.drops)
             self.drops = dropped
+
+    def _reset_counters(self) -> None:
+        """An agent whose file in `queue/rids` was taken away counts from anew: `agent_control --reset-counter`."""
+        counted = {agent.key.id: agent for agent in self.core.agents if agent.counter != counters.START}
+        for identity in self.rids.vanished(counted):
+            self.rids.release(identity)
+            counted[identity].counter = counters.START
+            log.info("Counter of agent '%s' (%s) reset.", counted[identity].key.name, identity)
 
     def _load_keys(self, force: bool = False) -> None:
         path = self.layout.client_keys
@@ -375,6 +384,8 @@ class RemotedService(Service):
         for key in found.keys:
             if key.id in before and before[key.id].secret != key.secret:
                 self.rids.forget(key.id)  # enrolled anew: it counts from the start
+        for identity in before.keys() - {key.id for key in found.keys}:
+            self.rids.release(identity)
         self.core.load_keys(found.keys, {key.id: self.rids.load(key.id) for key in found.keys})
         log.info("Reading authentication keys file.", extra=code(1410))
 

@@ -190,3 +190,21 @@ def test_a_port_in_use_is_named(home: Layout, port: int) -> None:
     assert done.returncode == 1
     assert f"Unable to Bind port '{port}'" in done.stderr
     assert "ossec.conf:1" in done.stderr
+
+
+def test_an_agent_that_was_restored_counts_from_anew_by_order(
+    home: Layout, port: int, queue: socket.socket, remoted: subprocess.Popen[bytes]
+) -> None:
+    agent = Agent(port)
+    agent.send(b"1:x:before")
+    assert queue.recv(6144).endswith(b"before\0")
+    agent.counter = counters.START
+    agent.send(b"1:x:refused")
+    wait_until(lambda: "--reset-counter 001" in home.ossec_log.read_text() or "1407" in home.ossec_log.read_text())
+    command = [sys.executable, "-m", "ossec.cli.agent_control", "-D", str(home.home), "--reset-counter", "1"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    wait_until(lambda: "Counter of agent 'web01' (001) reset." in home.ossec_log.read_text(), "the reset")
+    agent.counter = counters.START
+    agent.send(b"1:x:after")
+    assert queue.recv(6144).endswith(b"after\0")
+    assert counters.parse_pair(home.rids("001").read_bytes()) == agent.counter, "written down again"
