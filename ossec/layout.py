@@ -76,6 +76,11 @@ class Layout:
         return self.home / "rules"
 
     @property
+    def rule_tests_dir(self) -> Path:
+        """Examples of what the rules must say (ossec-ruletest)."""
+        return self.rules_dir / "tests"
+
+    @property
     def local_rules(self) -> Path:
         return self.rules_dir / "local_rules.xml"
 
@@ -204,6 +209,11 @@ class Layout:
         return self.home / "queue" / "syscheck"
 
     @property
+    def syscheck_baseline(self) -> Path:
+        """What syscheckd knows of the files of this host."""
+        return self.syscheck_dir / ".baseline.db"
+
+    @property
     def rootcheck_dir(self) -> Path:
         return self.home / "queue" / "rootcheck"
 
@@ -324,6 +334,11 @@ class Layout:
     @property
     def control_lock(self) -> Path:
         return self.home / "var" / "start-script-lock"
+
+    @property
+    def syscheck_run(self) -> Path:
+        """An order to syscheckd: look at everything now."""
+        return self.run_dir / ".syscheck_run"
 
     def pid_file(self, daemon: str, pid: int) -> Path:
         return self.run_dir / f"{daemon}-{pid}.pid"

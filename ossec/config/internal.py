@@ -107,6 +107,9 @@ def _table() -> dict[str, Option]:
         Option("syscheck.alert_first_scan", 0, 0, 1, ours=True),  # analysisd: new files, before a baseline is complete
         Option("logcollector.resume", 1, 0, 1, ours=True),
         Option("logcollector.command_timeout", 300, 0, 86400, ours=True),
+        Option("syscheck.workers", 1, 0, 64, ours=True),  # processes that read files in a scan; 0: one per CPU
+        Option("syscheck.diff_max_file", 10, 0, 1024, ours=True),  # MiB of a text that is kept for a diff
+        Option("syscheck.diff_quota", 1024, 1, 1048576, ours=True),  # MiB of all that is kept
     ]
     options = [
         Option(f"{section}.{name}", default, lowest, highest)

@@ -184,7 +184,7 @@ def _directories(reading: Reading, node: Node) -> list[Directory]:
             reading.warn(f"nothing matches '{path}' yet", node)
         found.append(
             Directory(
-                path=path.rstrip("/") or "/",
+                path=path,
                 checks=checks,
                 realtime=switches["realtime"],
                 report_changes=switches["report_changes"],

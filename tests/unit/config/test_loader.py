@@ -231,7 +231,7 @@ def test_the_values_of_syscheck_and_rootcheck(layout: Layout) -> None:
 </ossec_config>"""
     configuration = read(layout, conf, "ossec-syscheckd")
     etc, usr, opt = configuration.syscheck.directories
-    assert (etc.path, etc.checks, etc.realtime, etc.restrict, etc.recurse) == ("/etc", Check.ALL, True, ".conf", False)
+    assert (etc.path, etc.checks, etc.realtime, etc.restrict, etc.recurse) == ("/etc/", Check.ALL, True, ".conf", False)
     assert usr.path == "/usr/bin"
     assert opt.checks == Check.MD5
     place = configuration.syscheck.ignore[0].place

@@ -1,0 +1,132 @@
+"""What was known of every file: path and SUM, on disk, so memory does not grow with them (part of the shell).
+
+One SQLite file.  Changes are written in transactions that the caller ends once what they stand for has been sent: after
+a crash something is told again, and nothing is forgotten.  A file that cannot be read as a database is set aside.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+log = logging.getLogger("ossec.syscheckd")
+
+CACHE = 4096  # KiB of pages that SQLite keeps: enough for the inner nodes of an index of millions
+PAGE = 512  # rows of a look through the table that are held at a time
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS files (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, sums BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+BROKEN = ".broken"
+
+
+class Baseline:
+    """`path` is made where it does not exist."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._open()
+        except sqlite3.DatabaseError as error:
+            log.error("The file baseline '%s' is set aside, it cannot be read: %s", path, error)
+            self._connection.close()
+            self._remove_side_files()
+            path.replace(path.with_name(path.name + BROKEN))
+            self._open()
+        self.count: int = self._connection.execute("SELECT COUNT(*) FROM files").fetchone()[0]
+        self._counted = self.count  # at the last commit
+
+    def _open(self) -> None:
+        self._connection = sqlite3.connect(self.path, isolation_level=None, cached_statements=32)
+        execute = self._connection.execute
+        execute("PRAGMA journal_mode=WAL")
+        execute("PRAGMA synchronous=NORMAL")
+        execute(f"PRAGMA cache_size=-{CACHE}")
+        self._connection.executescript(SCHEMA)
+        self._execute = execute
+
+    def _remove_side_files(self) -> None:
+        for end in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + end).unlink(missing_ok=True)
+
+    # one file
+    def get(self, path: bytes) -> tuple[int, bytes] | None:
+        """(number of its row, SUM)."""
+        row: tuple[int, bytes] | None = self._execute("SELECT id, sums FROM files WHERE path=?", (path,)).fetchone()
+        return row
+
+    def put(self, path: bytes, sums: bytes) -> int:
+        """The number of its row."""
+        self._begin()
+        changed = self._execute("UPDATE files SET sums=? WHERE path=? RETURNING id", (sums, path)).fetchone()
+        if changed is not None:
+            return int(changed[0])
+        self.count += 1
+        return self._execute("INSERT INTO files (path, sums) VALUES (?, ?)", (path, sums)).lastrowid or 0
+
+    def update(self, row: int, sums: bytes) -> None:
+        self._begin()
+        self._execute("UPDATE files SET sums=? WHERE id=?", (sums, row))
+
+    def add(self, path: bytes, sums: bytes) -> int:
+        """A path that is not there yet; the number of its row."""
+        self._begin()
+        self.count += 1
+        return self._execute("INSERT INTO files (path, sums) VALUES (?, ?)", (path, sums)).lastrowid or 0
+
+    def remove(self, path: bytes) -> None:
+        self._begin()
+        self.count -= self._execute("DELETE FROM files WHERE path=?", (path,)).rowcount
+
+    # many
+    def below(self, inside: bytes = b"") -> Iterator[tuple[int, bytes]]:
+        """(row, path) of all whose path begins so, in order; what changes meanwhile may or may not be seen."""
+        last = inside
+        comparison = ">="
+        while True:
+            rows = self._execute(
+                f"SELECT id, path FROM files WHERE path {comparison} ? ORDER BY path LIMIT {PAGE}", (last,)
+            ).fetchall()
+            for row in rows:
+                if not row[1].startswith(inside):
+                    return
+                yield row
+            if len(rows) < PAGE:
+                return
+            last, comparison = rows[-1][1], ">"
+
+    # facts about scans
+    def fact(self, name: str) -> int:
+        """0 where it was never set."""
+        row = self._execute("SELECT value FROM facts WHERE name=?", (name,)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def set_fact(self, name: str, value: int) -> None:
+        self._begin()
+        self._execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    # transactions
+    def _begin(self) -> None:
+        if not self._connection.in_transaction:
+            self._execute("BEGIN")
+
+    @property
+    def changed(self) -> bool:
+        """Whether something waits for `commit`."""
+        return self._connection.in_transaction
+
+    def commit(self) -> None:
+        if self._connection.in_transaction:
+            self._execute("COMMIT")
+        self._counted = self.count
+
+    def rollback(self) -> None:
+        """As if what was not committed had not happened."""
+        if self._connection.in_transaction:
+            self._execute("ROLLBACK")
+        self.count = self._counted
+
+    def close(self) -> None:
+        self._connection.close()
