@@ -7,6 +7,7 @@ from pathlib import Path
 from ossec.analysisd.decoder_loader import DecoderLoader, Source
 from ossec.analysisd.diagnostics import Report
 from ossec.analysisd.engine import Engine, EngineOptions
+from ossec.analysisd.lists import FileLists
 from ossec.analysisd.rule_loader import LoadOptions, load_rules
 from ossec.analysisd.stores import Stores
 from ossec.config.internal import InternalOptions
@@ -22,10 +23,11 @@ def load_engine(
     report: Report,
     *,
     write: bool,
+    fresh: bool = False,
 ) -> Engine:
     """Decoders and rules as ossec.conf names them; LoadError, with every mistake in the report.
 
-    `write` False: files are read, what is new stays in memory.
+    `write` False: files are read, what is new stays in memory.  `fresh`: as on a machine that has seen nothing yet.
     """
     wanted = configuration.rules
     loader = DecoderLoader(report, internal.get("analysisd.decoder_order_size"))
@@ -61,7 +63,11 @@ def load_engine(
         fts_list_size=internal.get("analysisd.fts_list_size"),
         fts_min_size_for_str=internal.get("analysisd.fts_min_size_for_str"),
     )
-    return Engine(decoders, rules, options, Stores.in_home(layout, lists, write=write, compat=compat))
+    if fresh:
+        stores = Stores(lists=FileLists(layout, lists, compat))
+    else:
+        stores = Stores.in_home(layout, lists, write=write, compat=compat)
+    return Engine(decoders, rules, options, stores)
 
 
 def _shown(layout: Layout, path: Path) -> str:

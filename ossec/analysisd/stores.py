@@ -48,6 +48,10 @@ class MemoryDiffs:
             del self._last[next(iter(self._last))]
         self._last[host, sid] = log
 
+    def clear(self) -> None:
+        """Forget every output."""
+        self._last.clear()
+
 
 class FileDiffs:
     """`queue/diff/HOST/SID/last-entry`: the log and a NUL."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,9 @@ from ossec.analysisd.decoders import Decoder
 from ossec.analysisd.diagnostics import Report
 from ossec.analysisd.event import Event
 from ossec.analysisd.predecode import clean
+from ossec.analysisd.rehearsal import differences
 from ossec.analysisd.rule_loader import load_rules
+from ossec.analysisd.ruletests import read_ini
 from ossec.config import dialect
 from tests.rules import hostile
 from tests.rules.hostile import FORGED, REAL, REAL_V6, TEMPLATES, Template, render
@@ -59,10 +60,9 @@ def test_each_example_is_judged_as_expected(family: str, judged: list[tuple[Exam
     for example, found in judged:
         if example.family != family:
             continue
-        entry = example.expected or {"rule": None, "level": None, "decoder": None, "fields": {}}
-        expected = (entry["rule"], entry["level"], entry["decoder"], entry["fields"], tuple(entry.get("groups", ())))
-        if expected != (found.rule, found.level, found.decoder, found.fields, found.groups):
-            wrong.append(f"{example}: {example.line!r}\n  expected {expected}\n  found    {found}")
+        differing = differences(example, found)
+        if differing or not example.compared.keys() >= {"rule", "level", "decoder", "fields"}:
+            wrong.append(f"{example}: {example.line!r}\n  {differing}")
     assert not wrong, "\n".join(wrong)
 
 
@@ -239,35 +239,15 @@ def test_ossecs_own_rule_tests_hold(runner: Runner) -> None:
     total = 0
     wrong = []
     for name in FAMILIES:
-        for title, section in _ini(UPSTREAM / "ossec-testing" / f"{name}.ini"):
-            rule = int(section["rule"])
-            if rule not in ours:
+        for example in read_ini(UPSTREAM / "ossec-testing" / f"{name}.ini"):
+            if example.compared["rule"] not in ours:
                 continue
-            for key, line in section.items():
-                if not key.startswith("log "):
-                    continue
-                total += 1
-                found = runner.judge(line.encode("utf-8", "surrogateescape"))
-                agrees = (found.rule, found.level, found.decoder) == (rule, int(section["alert"]), section["decoder"])
-                if agrees != key.endswith(" pass"):
-                    wrong.append(f"{name}.ini [{title}]: {rule} is {found.rule}: {line}")
+            total += 1
+            differing = differences(example, runner.run(example))
+            if differing:
+                wrong.append(f"{example} [{example.title}]: {differing}: {example.line!r}")
     print(f"\nOSSEC's own rule tests of these families: {total - len(wrong)} of {total}")
     assert not wrong, "\n".join(wrong)
-
-
-def _ini(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """Sections of one file: `log 1 pass = LINE`, `rule = ID`, `alert = LEVEL`."""
-    title, section = "", dict[str, str]()
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith("[") and line.endswith("]"):
-            if section:
-                yield title, section
-            title, section = line[1:-1], {}
-        elif " = " in line or line.rstrip().endswith("="):
-            key, _, value = line.partition("=")
-            section[key.strip()] = value.strip()
-    if section:
-        yield title, section
 
 
 @needs_upstream
