@@ -7,7 +7,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+CLOSED = ".{}.closed"  # beside a queue: the inode of a socket whose reader had read everything when it went
 MAX_NAME = 107  # sun_path holds 108 bytes, the closing NUL included
+
+
+def closed_mark(path: Path) -> Path:
+    """The file by which a reader says that it left nothing unread."""
+    return path.with_name(CLOSED.format(path.name))
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import os
 import socket
 from pathlib import Path
 
-from ossec.queues.address import socket_name
+from ossec.queues.address import closed_mark, socket_name
 
 RECEIVE_BUFFER = 16 * 1024 * 1024  # asked of the kernel: what a burst may hold; it grants what it permits
 SO_RCVBUFFORCE = 33  # beyond the limit for ordinary processes; Python does not name it
@@ -54,10 +54,17 @@ class Inbox:
         return batch
 
     def close(self) -> None:
-        """Close, and remove the socket's name if it is still ours."""
-        self._socket.close()
+        """Close, and remove the socket's name if it is still ours.  Senders are told if nothing was left unread."""
+        self._socket.shutdown(socket.SHUT_RD)  # from here on no sender gets rid of anything
+        try:
+            left = self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            left = b""
         try:
             if self.path.stat().st_ino == self._inode:
+                if not left:
+                    closed_mark(self.path).write_text(f"{self._inode}\n")
                 self.path.unlink()
         except OSError:
             pass
+        self._socket.close()

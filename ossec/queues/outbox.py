@@ -2,7 +2,8 @@
 
 What the kernel took is not yet read: a reader that is killed loses what waited in its queue.  The sender therefore
 remembers the last datagrams, as many as such a queue holds, until it sees that they were read, and sends them again to
-the reader that comes next.  So the death of a reader loses nothing, and may double what it had read last.
+the reader that comes next.  So the death of a reader loses nothing, and may double what it had read last.  A reader
+that leaves in order says so (`Inbox.close`), and nothing is sent again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import termios
 from collections import deque
 from pathlib import Path
 
-from ossec.queues.address import socket_name
+from ossec.queues.address import closed_mark, socket_name
 
 SEND_BUFFER = 4 * 1024 * 1024  # what may wait in flight before the reader takes it
 QUEUE_LENGTH = Path("/proc/sys/net/unix/max_dgram_qlen")  # datagrams that wait in a reader's queue
@@ -38,6 +39,7 @@ class Outbox:
         self.path = path
         self.error: OSError | None = None  # why the last GONE
         self._socket: socket.socket | None = None
+        self._inode = 0  # of the socket that we are connected to
         self._unread: deque[bytes] = deque(maxlen=_queue_length() + 1)  # sent; not known to be read
         self._again: deque[bytes] = deque()  # were unread when their reader died
 
@@ -58,6 +60,7 @@ class Outbox:
         try:
             with socket_name(self.path) as name:
                 new.connect(name)
+            self._inode = self.path.stat().st_ino
         except OSError as error:
             new.close()
             self.error = error
@@ -94,12 +97,19 @@ class Outbox:
                 return sent, Delivery.FULL
             except OSError as error:
                 self.error = error
-                again.extendleft(reversed(unread))
+                if not self._was_closed_in_order():
+                    again.extendleft(reversed(unread))
                 unread.clear()
                 self.close()
             else:
                 return sent, Delivery.SENT
         return sent, Delivery.GONE
+
+    def _was_closed_in_order(self) -> bool:
+        try:
+            return closed_mark(self.path).read_text() == f"{self._inode}\n"
+        except OSError:
+            return False
 
     def _queue_is_empty(self) -> bool:
         """Whether nothing of ours waits in the reader's queue (or the reader is dead)."""

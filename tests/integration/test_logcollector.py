@@ -272,7 +272,8 @@ def test_a_reader_that_goes_away_misses_nothing(machine: Machine) -> None:
     assert "ossec-logcollector: socketerr (not available)." in machine.log()
     machine.queue.open()
     machine.append("x.log", "h4\n")
-    assert machine.texts(4) == ["h1", "h2", "h3", "h4"]
+    texts = machine.texts(5)  # the reader went without a word, so what it may not have read comes again
+    assert texts == ["h1", "h1", "h2", "h3", "h4"]
 
 
 def test_a_full_queue_stops_the_reading_and_nothing_is_skipped(machine: Machine) -> None:
