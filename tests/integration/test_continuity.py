@@ -31,7 +31,7 @@ def writing(suite: Suite) -> Iterator[list[int]]:
     end = threading.Event()
 
     def write() -> None:
-        while not end.wait(0.005):
+        while not end.wait(0.02):
             batch = range(len(numbers), len(numbers) + LINES_PER_TURN)
             suite.write(*(f"line {number} of the test" for number in batch), program="demo")
             numbers.extend(batch)
@@ -64,9 +64,14 @@ def kill_collector(suite: Suite) -> None:
     suite.start()
 
 
+def kill_analysis(suite: Suite) -> None:
+    suite.kill("ossec-analysisd")
+    suite.start()
+
+
 @pytest.mark.parametrize(
     ("disturb", "repeats"),
-    [(restart, 0), (reload, 0), (kill_collector, BATCH)],
+    [(restart, 0), (reload, 0), (kill_collector, BATCH), (kill_analysis, BATCH)],
 )
 def test_no_line_is_lost(archiving: Suite, disturb: Callable[[Suite], None], repeats: int) -> None:
     with writing(archiving) as numbers:
