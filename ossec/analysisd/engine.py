@@ -101,8 +101,11 @@ class Engine:
 
     def process(self, event: Event) -> Verdict:
         """Decode and judge."""
-        self.decode(event)
-        return self.judge(event)
+        predecode(event, self.options.own_name)
+        self.decoding.decode(event)
+        if self._accumulates:
+            self.accumulator.fill(event)
+        return self._conclude(event, self.matching.match(event))
 
     def judge_traced(self, event: Event, trace: Trace) -> Verdict:
         """`judge` without accumulating, rule by rule, telling `trace` of each that is tried."""

@@ -89,7 +89,8 @@ Row = tuple[Test | None, Rule | None, "_Level | None"]
 class _Level:
     """The children of a rule that are worth trying in one situation, found when first asked for.
 
-    A row: the test (None: none is needed), the rule to end in (None: noalert), and the level below.
+    A row: the test, the rule to end in (None: noalert), and the level below.  A child that needs no test is not a row:
+    the rows of its own children stand in its place, then, unless it is noalert, a row without test that ends in it.
     """
 
     __slots__ = ("matching", "node", "rows", "situation")
@@ -110,7 +111,16 @@ class _Level:
                 test = child.sure_test
             else:
                 test = child.ascii_test
-            rows.append((test, child.winner, _Level(self.matching, child, situation) if child.children else None))
+            below = _Level(self.matching, child, situation) if child.children else None
+            if test is not None:
+                rows.append((test, child.winner, below))
+                continue
+            if below is not None:
+                rows.extend(below.fill())
+            if child.winner is not None:
+                rows.append((None, child.winner, None))
+            if rows and rows[-1][0] is None:
+                break  # that one wins: what follows is never tried
         self.rows = tuple(rows)
         return self.rows
 
