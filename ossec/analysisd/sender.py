@@ -95,12 +95,6 @@ class ResponseQueue:
         return len(self._waiting)
 
     def _wait(self, datagram: bytes) -> None:
-        if not self._told:
-            self._told = True
-            reason = self._outbox.error
-            text = reason.strerror if reason is not None else "queue full"
-            log.error("Queue '%s' not accessible: '%s'.", self._shown, text, extra=code(1210))
-            log.error("Responses for it wait, up to %d.", MAX_WAITING, extra=plain)
         if len(self._waiting) >= MAX_WAITING:
             self.lost += 1
             return
@@ -110,6 +104,12 @@ class ResponseQueue:
                 out.write(datagram)
         except OSError as error:
             log.error("%s cannot be written, so what waits would not outlive a stop: %s", self._spool, error.strerror)
+        if not self._told:
+            self._told = True
+            reason = self._outbox.error
+            text = reason.strerror if reason is not None else "queue full"
+            log.error("Queue '%s' not accessible: '%s'.", self._shown, text, extra=code(1210))
+            log.error("Responses for it wait, up to %d.", MAX_WAITING, extra=plain)
         self._retry_later()
 
     def _forget_spool(self) -> None:
