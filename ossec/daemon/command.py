@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ossec import COMPATIBLE_VERSION, __version__
 
@@ -24,6 +24,7 @@ class Options:
     debug: int = 0
     foreground: bool = False
     test: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)  # of the daemon's own options, by name
 
 
 class Described(Protocol):
@@ -34,6 +35,8 @@ class Described(Protocol):
     user: str | None
     group: str | None
     flags: str
+
+    def own_options(self) -> list[click.Parameter]: ...
 
 
 def make_command(service: Described) -> click.Command:
@@ -71,10 +74,12 @@ def make_command(service: Described) -> click.Command:
         "g": click.Option(["-g", "--group"], metavar="GROUP", help=f"Run as this group (default: {service.group})."),
     }
     parameters += [optional[letter] for letter in service.flags]
+    own = service.own_options()
+    parameters += own
     return click.Command(
         service.name,
         params=parameters,
-        callback=lambda **values: Options(**values),
+        callback=lambda **values: Options(extra={option.name: values.pop(option.name) for option in own}, **values),
         help=service.summary,
         context_settings={"help_option_names": ["-h", "--help"]},
     )

@@ -27,6 +27,8 @@ from ossec.errors import ConfigError, OssecError
 from ossec.layout import Layout, find_home
 
 if TYPE_CHECKING:
+    import click
+
     from ossec.config.internal import InternalOptions
 
 STATE_INTERVAL = 5.0  # seconds between two state files; OSSEC's analysisd.state_interval
@@ -77,6 +79,11 @@ class Service:
     group: ClassVar[str | None] = "ossec"
     flags: ClassVar[str] = "cgu"  # which of -c -g -u it takes; -V -h -d -t -f -D all do
     debug_option: ClassVar[str | None] = None  # the internal option that -d overrides, such as 'analysisd.debug'
+
+    @classmethod
+    def own_options(cls) -> list[click.Parameter]:
+        """Options that only this daemon has; their values are in `context.options.extra`."""
+        return []
 
     def __init__(self, context: Context) -> None:
         self.context = context
