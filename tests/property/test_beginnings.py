@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ossec.regex import Matcher, PatternError, compile_match, compile_pcre2, compile_regex
@@ -15,6 +15,7 @@ PIECES = ["^", "$", "|", "a", "B", " ", "(", ")", "0", "[", "]", "-", ".", "?", 
 
 
 @pytest.mark.parametrize("compiler", [compile_regex, compile_match, compile_pcre2])
+@settings(deadline=None)  # the machine may be busy
 @given(pieces=st.lists(st.sampled_from(PIECES), min_size=1, max_size=8), subject=st.text("aAbB 0[-x", max_size=6))
 def test_a_subject_that_matches_begins_with_one_of_them(
     compiler: Callable[[str], Matcher], pieces: list[str], subject: str
