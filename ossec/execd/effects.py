@@ -5,6 +5,7 @@ Effects of one turn are performed in this order: all `Journal` records (one writ
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from ossec.execd.journal import Key, Record
 
 ADD = b"add"
 DELETE = b"delete"
+# A start that failed so is worth another try.
+TRANSIENT = frozenset({errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ETXTBSY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,11 @@ class Outcome:
     signal: int = 0
     errno: int = 0
     said: bytes = b""  # the end of what it wrote to stderr
+
+    @property
+    def hopeless(self) -> bool:
+        """It could not start, and will not a minute later."""
+        return self.errno != 0 and self.errno not in TRANSIENT
 
     @property
     def good(self) -> bool:

@@ -19,7 +19,6 @@ Times are seconds since the epoch, on a clock that does not jump while the daemo
 
 from __future__ import annotations
 
-import errno
 import heapq
 import itertools
 import logging
@@ -49,15 +48,14 @@ MAX_WORDS = 29  # words after `add` that a script gets; OSSEC's argv has room fo
 MAX_PARALLEL = 32  # of one script at once: a storm is no thousand processes, a hanging script delays itself
 MAX_WAITING = 10_000  # calls that wait for their turn; above it the shell leaves messages in the socket
 MAX_BLOCKS = 65_536  # blocks in force; above it the one that would end first ends now, for the newest attacker
-RUN_LIMIT = 180.0  # seconds that a script may take: OSSEC's own retry for 15 s, none needs minutes
+RUN_LIMIT = 180.0  # seconds for a script that makes or undoes a block: OSSEC's own retry for 15 s
+ONCE_LIMIT = 3600.0  # seconds for one that nothing will undo: it may collect, scan, report
 KILL_GRACE = 5.0  # seconds between asking a hanging script to end and ending it
 ADD_PAUSES = (1.0, 5.0, 20.0)  # between attempts to block: an attack runs now
 DELETE_PAUSES = (60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)  # between attempts to release; the last one for ever
 ALERT_AT = 3  # failed attempts to release until somebody is told
 ALERT_AGAIN = 24  # and again each time that many more have failed: once a day
 ALERT_PAUSE = 60.0  # seconds between alerts about one response that cannot be made; the rest is counted
-# A start that failed so is worth another try.
-TRANSIENT = frozenset({errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ETXTBSY})
 
 
 class Policy:
@@ -475,8 +473,9 @@ class Policy:
         self._effects.append(Start(run))
 
     def _watch(self, run: Run, now: float) -> None:
-        self._running[run.id] = (run, now + RUN_LIMIT, False)
-        heapq.heappush(self._heap, (now + RUN_LIMIT, next(self._order), run.id))
+        limit = _limit_of(run)
+        self._running[run.id] = (run, now + limit, False)
+        heapq.heappush(self._heap, (now + limit, next(self._order), run.id))
 
     def _lose_patience(self, number: int, now: float) -> None:
         found = self._running.get(number)
@@ -484,9 +483,8 @@ class Policy:
             return
         run, _, asked = found
         if not asked:
-            self._say(
-                logging.ERROR, f"{call_of(run)}: still running after {RUN_LIMIT:g} seconds, ended with what it started."
-            )
+            text = f"{call_of(run)}: still running after {_limit_of(run):g} seconds, ended with what it started."
+            self._say(logging.ERROR, text)
         self._running[number] = (run, now + KILL_GRACE, True)
         heapq.heappush(self._heap, (now + KILL_GRACE, next(self._order), number))
         self._effects.append(Kill(number, asked))
@@ -495,7 +493,7 @@ class Policy:
 
     def _judge(self, run: Run, lane: Lane, block: Block | None, outcome: Outcome, killed: bool, now: float) -> None:
         """Say how a call went, and draw the consequences for its block."""
-        reason = reason_of(outcome, RUN_LIMIT if killed else None)
+        reason = reason_of(outcome, _limit_of(run) if killed else None)
         if outcome.errno:
             self._say(logging.ERROR, f"Error executing '{show(run.script)}': {os.strerror(outcome.errno)}", 1312)
         if outcome.good:
@@ -539,11 +537,10 @@ class Policy:
                     self._advance(other, now)
 
     def _add_failed(self, run: Run, block: Block, outcome: Outcome, reason: str, now: float) -> None:
-        for_good = bool(outcome.errno) and outcome.errno not in TRANSIENT
         tries = block.failures
         if block.releasing or self._is_over(block, now) or self._stopping:
             self._complain(run, outcome, reason)
-        elif for_good or tries > len(ADD_PAUSES):
+        elif outcome.hopeless or tries > len(ADD_PAUSES):
             block.spent = True
             self._complain(run, outcome, f"{reason}, given up after {tries} attempts" if tries > 1 else reason)
             self._tell(run, f"{call_of(run)} failed ({times(tries)}): {reason}. It is not in force.", now)
@@ -562,8 +559,7 @@ class Policy:
             block.parked = True
             self._complain(run, outcome, f"{reason}, tried again at the next start")
             return
-        for_good = bool(outcome.errno) and outcome.errno not in TRANSIENT
-        if not block.made and (for_good or tries >= len(DELETE_PAUSES)):
+        if not block.made and (outcome.hopeless or tries >= len(DELETE_PAUSES)):
             self._complain(run, outcome, f"{reason}; its add never succeeded either, so there is nothing to undo")
             self._forget(run.key, block)
             return
@@ -597,3 +593,7 @@ class Policy:
     def _done(self) -> list[Effect]:
         effects, self._effects = self._effects, []
         return effects
+
+
+def _limit_of(run: Run) -> float:
+    return RUN_LIMIT if run.block else ONCE_LIMIT

@@ -305,7 +305,7 @@ def test_the_complaint_of_a_failing_script_is_logged(execd: RealExecd) -> None:
 
 def test_a_hanging_script_is_ended_with_its_children(execd: RealExecd) -> None:
     execd.script("log.sh", text="#!/bin/sh\ntrap '' TERM\nsleep 1000 &\nsleep 1000\n")
-    execd.start(before="import ossec.execd.policy as p; p.RUN_LIMIT = 0.3; p.KILL_GRACE = 0.3")
+    execd.start(before="import ossec.execd.policy as p; p.ONCE_LIMIT = 0.3; p.KILL_GRACE = 0.3")
     execd.send(b"fw0 - 192.0.2.1 1.1 5712")
     wait_until(lambda: [line for line in execd.log() if "ended after 0.3 seconds" in line], "its end")
     mark = f"OSSEC_AR_HOME={execd.layout.home}".encode()

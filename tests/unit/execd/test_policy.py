@@ -354,6 +354,15 @@ def test_a_script_that_hangs_is_ended_with_what_it_started() -> None:
     assert f"'fw600' add - {ADDRESS}: ended after 180 seconds, tried again in 1 seconds" in "".join(host.log)
 
 
+def test_what_nothing_will_undo_may_take_its_time() -> None:
+    host = Host("scan0 - log.sh - 0\n", answer=hangs)
+    host.send(message("scan0"))
+    host.run_to(policy.ONCE_LIMIT - 1)
+    assert host.kills == []
+    host.run_to(policy.ONCE_LIMIT)
+    assert len(host.kills) == 1
+
+
 # --- hostile messages ---
 
 HOSTILE = [
