@@ -195,7 +195,10 @@ def test_a_response_waits_for_execd_over_a_kill_and_finds_it_again(daemon: Runni
         assert response.words[2].endswith(b".1")
     with listen(daemon.layout) as inbox:  # execd was restarted
         daemon.send("login b from 192.0.2.2")
-        assert execq.decode(inbox.recv(4096)).address == b"192.0.2.2"
+        addresses = [execq.decode(inbox.recv(4096)).address]
+        if addresses == [b"192.0.2.1"]:  # it may have died with that one unread
+            addresses.append(execq.decode(inbox.recv(4096)).address)
+        assert addresses[-1] == b"192.0.2.2"
     assert daemon.stop() == 0
     assert not list(daemon.layout.alerts_queue_dir.glob(".*-waiting"))
 
