@@ -7,11 +7,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ossec.daemon.process import write_atomically
 from ossec.logcollector.positions import Table, decode_table
 
 log = logging.getLogger("ossec.logcollector")
 
+# We are root in a directory that others of the suite may write to: never follow what they might have put there.
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 MAX_FILE = 256 * 1024 * 1024  # far above MAX_POSITIONS lines: a wrong file must not fill the memory
 
 
@@ -27,7 +29,7 @@ class PositionStore:
     def load(self) -> dict[bytes, bytes]:
         """What an earlier process saved; empty where there is nothing."""
         try:
-            with self.path.open("rb") as file:
+            with os.fdopen(os.open(self.path, READ), "rb") as file:
                 return decode_table(file.read(MAX_FILE))
         except FileNotFoundError:
             return {}
@@ -38,12 +40,16 @@ class PositionStore:
     def replace(self, values: Mapping[bytes, bytes]) -> None:
         """The whole table anew, in one step."""
         self._table = Table(values.items())
+        self.close()
+        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
         try:
-            write_atomically(self.path, self._table.whole(), 0o600)
-            self.close()
-            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
+            temporary.unlink(missing_ok=True)
+            self._descriptor = os.open(temporary, CREATE, 0o600)
+            _write_all(self._descriptor, self._table.whole())
+            temporary.rename(self.path)
         except OSError as error:
             self.close()
+            temporary.unlink(missing_ok=True)
             self._complain(error)
 
     def put(self, name: bytes, value: bytes) -> None:
@@ -68,3 +74,8 @@ class PositionStore:
         if not self._complained:
             self._complained = True
             log.warning("%s: %s. A restart may repeat or miss lines.", self.path, error.strerror)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]

@@ -5,6 +5,7 @@ spec/logcollector.md, sections 5.3, 5.4, 7.1, 7.5.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -42,14 +43,14 @@ class FixedCount(Holding):
         return super().flush()
 
 
-class Heads(Holding):
+class Heads(Holding, ABC):
     """A line that is a head opens a record, a continuation joins it, the next head or an idle pass sends it."""
 
-    def is_head(self, line: bytes) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def is_head(self, line: bytes) -> bool: ...
 
-    def is_continuation(self, line: bytes) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def is_continuation(self, line: bytes) -> bool: ...
 
     def read(self, lines: list[bytes], starts: Sequence[int]) -> list[bytes]:
         texts = []

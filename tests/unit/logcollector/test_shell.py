@@ -145,9 +145,27 @@ def test_the_position_file_is_renewed_in_place_and_survives_damage(tmp_path: Pat
     store.close()
 
 
+def test_links_in_the_place_of_the_position_file_are_not_followed(tmp_path: Path) -> None:
+    """The directory belongs to a user whom root must not obey."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    path = tmp_path / "positions"
+    path.symlink_to(victim)
+    (tmp_path / f"positions.{os.getpid()}.new").symlink_to(victim)
+    store = PositionStore(path)
+    assert store.load() == {}
+    store.replace({b"/a": b"known"})
+    store.put(b"/a", b"x")
+    store.close()
+    assert victim.read_text() == "precious"
+    assert not path.is_symlink()
+    assert PositionStore(path).load() == {b"/a": b"x"}
+
+
 def test_a_disk_that_refuses_positions_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = PositionStore(tmp_path / "missing" / "positions")
     with caplog.at_level(logging.WARNING, "ossec.logcollector"):
+        assert store.load() == {}
         store.replace({b"/a": b"known"})
         store.put(b"/a", b"x")
         store.replace({b"/a": b"known"})
