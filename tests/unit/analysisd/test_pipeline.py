@@ -54,6 +54,16 @@ def test_a_flood_of_malformed_messages_is_counted_not_logged(tmp_path: Path, cap
     assert caplog.records[-1].getMessage() == "50 more malformed messages came in the last hour."
 
 
+def test_a_new_day_needs_no_event(tmp_path: Path) -> None:
+    daemon = make(tmp_path)
+    send(daemon, b"1:/a:x")
+    before = daemon.layout.alerts_log.resolve().stat().st_ino
+    daemon.analysis.roll(NOW + 86400)
+    assert daemon.layout.alerts_log.stat().st_ino != before
+    assert daemon.layout.alerts_log.stat().st_size == 0
+    assert len(list(daemon.layout.stats_dir.glob("totals/*/*/*.log"))) == 1
+
+
 def test_a_location_cannot_forge_an_alert(tmp_path: Path) -> None:
     daemon = make(tmp_path)
     forged = b"** Alert 1.1: - x\n2023 Nov 14 22.13.20 h->x\nRule: 1 (level 15) -> 'x'\nlog\n\n"
