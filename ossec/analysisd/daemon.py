@@ -23,6 +23,7 @@ from ossec.daemon import Context, Service
 from ossec.daemon.log import ready_made
 from ossec.errors import ConfigError
 from ossec.queues import Inbox
+from ossec.regex import given_up
 
 log = logging.getLogger("ossec.analysisd")
 
@@ -133,6 +134,7 @@ class Analysisd(Service):
 
     def state(self) -> Mapping[str, object]:
         analysis, counters = self.analysis, self.analysis.counters
+        stream = analysis.outputs.stream
         queues = [queue for queue in (self._execq, self._ar) if queue is not None]
         return {
             "events_received": counters.received,
@@ -145,6 +147,9 @@ class Analysisd(Service):
             "alerts_lost": analysis.outputs.lost,
             "output_bytes_waiting": analysis.outputs.waiting,
             "last_alert_number": self.numbers.last,
+            "stream_published": 0 if stream is None else stream.sent,
+            "stream_missed": 0 if stream is None else stream.missed,
+            "pattern_give_ups": given_up(),
             "responses": counters.responses,
             "responses_sent": sum(queue.sent for queue in queues),
             "responses_waiting": sum(queue.waiting for queue in queues),

@@ -1,7 +1,8 @@
 """Alerts as a ZeroMQ stream: a PUB socket, two parts a message, `ossec.alerts` and the JSON (spec/analysis.md, 12.4).
 
-Who does not keep up loses: ZeroMQ drops for a subscriber whose queue is full, and nobody here waits.  With a server
-certificate the socket speaks CURVE; with a client certificate besides, only the holder of that one may listen.
+Who does not keep up loses: an alert is dropped for a subscriber whose queue is full, the others get it, and nobody here
+waits.  `missed` counts such alerts.  With a server certificate the socket speaks CURVE; with a client certificate
+besides, only the holder of that one may listen.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class AlertStream:
         """StreamError when the address or a certificate cannot be used."""
         import zmq
 
-        self.sent = 0
+        self.sent = 0  # alerts handed to ZeroMQ
+        self.missed = 0  # of these, alerts that at least one subscriber had no room for
+        self._nodrop = zmq.XPUB_NODROP
         self._error = zmq.ZMQError
         self._flags = zmq.NOBLOCK
         self._context: Any = zmq.Context(1)
@@ -42,6 +45,9 @@ class AlertStream:
         try:
             self._socket.sndhwm = MAX_WAITING
             self._socket.linger = 0
+            self._socket.setsockopt(zmq.XPUB_NODROP, 1)  # a full queue is told, so that it can be counted
+            if client_certificate and not server_certificate:
+                raise ValueError("zeromq_client_cert needs a zeromq_server_cert")
             if client_certificate:
                 self._admit_only(Path(client_certificate))
             if server_certificate:
@@ -78,12 +84,16 @@ class AlertStream:
 
     def send(self, line: bytes) -> None:
         """Publish one line of alerts.json."""
+        message = (TOPIC, line.rstrip(b"\n"))
+        socket = self._socket
+        self.sent += 1
         try:
-            self._socket.send_multipart((TOPIC, line.rstrip(b"\n")), self._flags)
-        except self._error as error:
-            log.debug("An alert was not published: %s", error)
-        else:
-            self.sent += 1
+            socket.send_multipart(message, self._flags)
+        except self._error:  # some subscriber's queue is full: now to those that have room
+            self.missed += 1
+            socket.setsockopt(self._nodrop, 0)
+            socket.send_multipart(message, self._flags)
+            socket.setsockopt(self._nodrop, 1)
 
     def close(self) -> None:
         if self._guard is not None:

@@ -6,6 +6,7 @@ patterns searched in one pass (`PatternSet`), the translation to PCRE2 text (`to
 make a match take long: see `compiler` for how.
 """
 
+from ossec.regex.bounded import given_up
 from ossec.regex.compiler import MAX_PATTERN, compile_match, compile_pcre2, compile_regex
 from ossec.regex.matcher import Match, Matcher, PatternError
 from ossec.regex.patternset import PatternSet, fold_subject
@@ -22,6 +23,7 @@ __all__ = [
     "compile_pcre2",
     "compile_regex",
     "fold_subject",
+    "given_up",
     "to_pcre2",
     "word_match",
 ]

@@ -29,6 +29,14 @@ WRITTEN_OTHERWISE = re.compile(
 )
 
 
+_given_up = 0
+
+
+def given_up() -> int:
+    """On how many lines any pattern has given up since the start of the process, for the state file."""
+    return _given_up
+
+
 def settle(text: bytes) -> bytes:
     r"""Write a pattern so that our PCRE2 reads it as OSSEC's.
 
@@ -113,6 +121,8 @@ class BoundedPattern:
             return False
 
     def _report(self, error: Exception) -> None:
+        global _given_up
+        _given_up += 1
         self.exceeded += 1
         if self.exceeded == 1:
             log.warning("pattern %r gave up on a line (%s): counted as no match", self.text, error)

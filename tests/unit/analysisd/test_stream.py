@@ -64,6 +64,38 @@ def test_only_the_holder_of_the_client_certificate_may_listen(tmp_path: Path) ->
     stream.close()
 
 
+def test_a_subscriber_that_does_not_read_delays_nobody_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ossec.analysisd.stream.MAX_WAITING", 10)
+    stream = AlertStream(ANYWHERE)
+    line = b"x" * 200_000  # some of these fill what the kernel keeps for a connection
+    with zmq.Context() as context:
+        context.setsockopt(zmq.RCVHWM, 10)
+        with subscribe(context, stream) as lazy, subscribe(context, stream) as eager:
+            hear(stream, lazy)
+            hear(stream, eager)
+            for number in range(1000):
+                wanted = [TOPIC, b"%d" % number + line]
+                stream.send(wanted[1])
+                wait_until(lambda: _next(eager) == wanted, "what is published")  # noqa: B023 - called at once
+                if stream.missed:
+                    break
+            assert stream.missed == 1
+            assert stream.sent > number
+    stream.close()
+
+
+def _next(socket: zmq.Socket) -> list[bytes] | None:
+    try:
+        return socket.recv_multipart()
+    except zmq.Again:
+        return None
+
+
+def test_a_client_certificate_alone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StreamError, match="needs a zeromq_server_cert"):
+        AlertStream(ANYWHERE, None, create_certificates(tmp_path, "friend")[0])
+
+
 @pytest.mark.parametrize("uri", ["nonsense", "tcp://256.1.1.1:1"])
 def test_an_address_that_cannot_be_used_is_told(uri: str) -> None:
     with pytest.raises(StreamError):

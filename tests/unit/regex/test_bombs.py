@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ossec.regex import PatternError, compile_match, compile_pcre2, compile_regex
+from ossec.regex import PatternError, compile_match, compile_pcre2, compile_regex, given_up
 
 SIZE = 6144  # the longest message
 SECONDS = 2.0  # for one call: ten times what the worst one takes here
@@ -107,10 +107,12 @@ def test_a_run_that_stops_ossec_is_matched() -> None:
 def test_a_match_that_gives_up_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
     matcher = compile_pcre2(r"(a+)+(?=[!?])(?<!a)")
     assert matcher.bounded is not None
+    before = given_up()
     with caplog.at_level(logging.WARNING, "ossec.regex"):
         for _ in range(3):
             assert not matcher.test(b"a" * 2000 + b"!")
     assert matcher.bounded.exceeded == 3
+    assert given_up() == before + 3
     assert len(caplog.records) == 1
     assert "(a+)+" in caplog.text
 
