@@ -24,12 +24,6 @@ def running(suite: Suite) -> Suite:
     return suite
 
 
-def here(suite: Suite, order: str) -> list[str]:
-    """Of these daemons, those that this version has, in this order."""
-    roster = Control(suite.layout, print, print).roster()
-    return [name for name in names(order.split()) if name in roster.status_order]
-
-
 def test_a_line_becomes_an_alert_a_response_and_its_undoing(suite: Suite) -> None:
     suite.respond("5710", timeout=1)
     suite.start()
@@ -47,29 +41,6 @@ def test_a_line_becomes_an_alert_a_response_and_its_undoing(suite: Suite) -> Non
     assert f"** Alert {number}: " in text
     assert "Rule: 5710 (level 5) -> " in text
     assert "Src IP: 198.51.100.7" in text
-
-
-def test_ossec_control_speaks_ossecs_lines(suite: Suite) -> None:
-    started = here(suite, "execd analysisd logcollector syscheckd monitord")
-    listed = here(suite, "monitord logcollector syscheckd analysisd execd")
-    start = [f"Starting {HEAD}...", *(f"Started {name}..." for name in started), "Completed."]
-    stop = [*(f"Killing {name} .. " for name in listed), f"{HEAD} Stopped"]
-    for words, status, expected in [
-        ("status", 1, [f"{name} not running..." for name in listed]),
-        ("stop", 0, [*(f"{name} not running .." for name in listed), f"{HEAD} Stopped"]),
-        ("start", 0, start),
-        ("status", 0, [f"{name} is running..." for name in listed]),
-        ("start", 0, [start[0], *(f"{name} already running..." for name in started), "Completed."]),
-        ("restart", 0, [*stop, *start]),
-        ("status", 0, [f"{name} is running..." for name in listed]),
-        ("stop", 0, stop),
-        ("status", 1, [f"{name} not running..." for name in listed]),
-    ]:
-        done = suite.control(words)
-        lines = [line for line in said(done.stdout) if "ossec-maild" not in line]
-        assert (done.returncode, lines) == (status, expected), (words, done.stderr)
-    assert not list(suite.layout.run_dir.glob("*.pid"))
-    assert not suite.layout.event_queue.exists()
 
 
 def test_status_as_json_says_who_runs(running: Suite) -> None:

@@ -78,6 +78,8 @@ def test_the_transcript_is_spoken_again(suite: Suite, kind: str) -> None:
         assert comparable(done.stdout.splitlines(), known) == expected, step.words
         if step.words != ("status",) or "ossec-maild not running..." not in step.lines:
             assert done.returncode == step.status, step.words
+    assert not list(suite.layout.run_dir.glob("*.pid"))
+    assert not suite.layout.event_queue.exists()
 
 
 @pytest.mark.parametrize("kind", ["server", "local"])
