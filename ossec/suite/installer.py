@@ -16,7 +16,6 @@ import json
 import os
 import pwd
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -208,9 +207,13 @@ class Installer:
         path = self.settings.home / row.path
         path.mkdir(parents=True, exist_ok=True)
         mode = row.mode if os.geteuid() == 0 else row.mode | tree.OWNER_WRITES
-        if os.geteuid() == 0 or path.stat().st_uid == os.geteuid():
-            path.chmod(mode)
-        self._own(path, row.owner, row.group)
+        descriptor = _open_directory(path)
+        try:
+            if os.geteuid() in (0, os.fstat(descriptor).st_uid):
+                os.fchmod(descriptor, mode)
+            self._own(descriptor, row.owner, row.group)
+        finally:
+            os.close(descriptor)
 
     def _configuration(self, stock: Stock) -> None:
         layout, kind = self.layout, self.settings.kind
@@ -314,7 +317,8 @@ class Installer:
         """What stood there, if it differs, is saved as `NAME~`."""
         if path.is_file() and path.read_bytes() != content:
             saved = path.with_name(path.name + "~")
-            shutil.copy2(path, saved)
+            saved.unlink(missing_ok=True)
+            os.link(path, saved, follow_symlinks=False)
             self.report.saved.append(str(saved.relative_to(self.settings.home)))
         self._write(path, content, mode, owner)
 
@@ -324,14 +328,28 @@ class Installer:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as out:
             out.write(content)
-        temporary.chmod(mode)
-        self._own(temporary, owner, group)
+            os.fchmod(descriptor, mode)
+            self._own(descriptor, owner, group)
         temporary.rename(path)
         self.report.written.append(str(path.relative_to(self.settings.home)))
 
-    def _own(self, path: Path, owner: str, group: str) -> None:
+    def _own(self, descriptor: int, owner: str, group: str) -> None:
         if self.report.users:
-            os.chown(path, pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid)
+            os.fchown(descriptor, pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid)
+
+
+def _open_directory(path: Path) -> int:
+    """A descriptor of it.  Through a symbolic link only if it is root's or ours: daemons own some of the folders above,
+    and what they put there must not lead root to give away /etc."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    try:
+        return os.open(path, flags | os.O_NOFOLLOW)
+    except OSError:
+        if not path.is_symlink():
+            raise
+    if path.lstat().st_uid not in (0, os.geteuid()):
+        raise InstallError(f"{path} is a link that neither root nor you made; look where it leads, and remove it")
+    return os.open(path, flags)
 
 
 def create_users(home: Path) -> list[str]:

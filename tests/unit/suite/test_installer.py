@@ -110,6 +110,43 @@ def test_a_home_of_the_c_program_keeps_its_rules_and_decoders(tmp_path: Path, so
     assert (home / "rules/rules_config.xml").exists()
 
 
+def test_a_folder_may_be_a_link_of_yours_to_another_disk(tmp_path: Path, source: Path) -> None:
+    home = tmp_path / "home"
+    install(home, source)
+    (home / "logs").rename(tmp_path / "disk")
+    (home / "logs").symlink_to(tmp_path / "disk")
+    install(home, source)
+    assert (home / "logs").is_symlink()
+    assert (tmp_path / "disk/ossec.log").exists()
+
+
+@pytest.mark.root
+@pytest.mark.skipif(not ROOT, reason="needs root to make a link of somebody else")
+def test_a_link_that_a_daemon_planted_is_refused(tmp_path: Path, source: Path) -> None:
+    home = tmp_path / "home"
+    install(home, source)
+    victim = tmp_path / "victim"
+    victim.mkdir(mode=0o700)
+    (home / "logs/alerts").rmdir()
+    (home / "logs/alerts").symlink_to(victim)
+    os.lchown(home / "logs/alerts", 65534, 65534)
+    with pytest.raises(InstallError, match="neither root nor you"):
+        install(home, source)
+    assert stat.S_IMODE(victim.stat().st_mode) == 0o700
+
+
+def test_a_saved_copy_does_not_write_through_a_planted_link(tmp_path: Path, source: Path) -> None:
+    home = tmp_path / "home"
+    install(home, source)
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    (home / "etc/shared/rootkit_files.txt~").symlink_to(victim)
+    (source / "etc/shared/rootkit_files.txt").write_text("new")
+    install(home, source)
+    assert victim.read_text() == "untouched"
+    assert (home / "etc/shared/rootkit_files.txt~").read_text() == "x\n"
+
+
 def test_an_interrupted_installation_is_simply_run_again(tmp_path: Path, source: Path) -> None:
     home = tmp_path / "home"
     decoder = (source / "etc/decoder.xml").read_text()
