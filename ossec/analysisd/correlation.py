@@ -104,6 +104,8 @@ class Windows:
         self._feeds: dict[int, list[_Window]] = {}  # rule -> windows that count its events
         self._regexes: list[_Window] = []
         self._memory: deque[tuple[Event, list[tuple[_Window, Any]]]] = deque()
+        # Rule authors have tuned their numbers to it: what an if_matched_sid counts, no if_matched_group counts too
+        counted_by_id = {rule.if_matched_sid for rule in rules}
         for rule in rules:
             if not rule.composite:
                 continue
@@ -112,9 +114,10 @@ class Windows:
             if kind == "regex":
                 self._regexes.append(window)
             else:
-                targets = (
-                    [rule.if_matched_sid or 0] if kind == "sid" else [other.id for other in rules.counted_by(rule)]
-                )
+                if kind == "sid":
+                    targets = {rule.if_matched_sid or 0}
+                else:
+                    targets = {other.id for other in rules.counted_by(rule)} - counted_by_id
                 for target in targets:
                     self._feeds.setdefault(target, []).append(window)
         self._longest = max((window.timeframe for window in self._windows.values()), default=0)

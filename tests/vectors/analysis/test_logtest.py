@@ -24,7 +24,6 @@ DIFFERENT = {
 # What only analysisd.ossec_compat=1 brings back.
 COMPAT_ONLY = {
     "composite-group-multi-parent": "an event counts once, wherever its rule stands",
-    "composite-group-sidlist": "if_matched_group also counts rules that an if_matched_sid counts",
     "composite-max-list": "a frequency above sid_prev_matched_max works",
     "list-three": "all lists of a rule are tested",
     "list-uncompiled": "a text list works without its .cdb; a missing list matches nothing",
