@@ -82,6 +82,10 @@ class Execd(Service):
         self.leftovers = Leftovers(self.loop, self._leftover_gone)
         self.outbox = Outbox(self.layout.event_queue)
         self.store = Store(self.layout.execd_journal, boot_id())
+        if self.store.unreadable is not None:
+            text = f"{self.store.path} cannot be read ({self.store.unreadable.strerror}): earlier responses may stay"
+            log.error("%s in force.", text)
+            self._alert(f"{text} in force.")
         if self.store.damaged:
             log.error("%s: %d damaged records are lost; the others are in force.", self.store.path, self.store.damaged)
         try:

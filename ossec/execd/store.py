@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,10 +22,16 @@ class Store:
     def __init__(self, path: Path, boot: str) -> None:
         """Read what an earlier life left.  `earlier_boot` tells whether the machine was started anew since."""
         self.path = path
+        self.unreadable: OSError | None = None
+        self.state = State()
         try:
             self.state = journal.replay(path.read_bytes())
         except FileNotFoundError:
-            self.state = State()
+            pass
+        except OSError as error:
+            self.unreadable = error
+            with contextlib.suppress(OSError):  # for somebody to look at; ours begins anew
+                path.rename(path.with_name(f"{path.name}.unreadable"))
         self.damaged = self.state.damaged
         self.earlier_boot = not boot or self.state.boot != boot
         self.state.boot = boot

@@ -332,13 +332,25 @@ def test_a_failure_becomes_an_event(execd: RealExecd) -> None:
     assert event == b"1:ossec-execd:ossec: active response: 'fw0' add - 192.0.2.1 failed: exit 3.\0"
 
 
-def test_a_journal_that_cannot_be_written_stops_no_response(execd: RealExecd) -> None:
+def test_a_journal_that_cannot_be_read_is_put_aside_and_told(execd: RealExecd) -> None:
     execd.layout.execd_journal.mkdir()
-    before = "import pathlib; pathlib.Path.read_bytes = lambda self: b''"
-    execd.start(before=before)
+    execd.start()
+    execd.send(b"fw600 - 192.0.2.1 1.1 5712")
+    wait_until(lambda: any(line.endswith(": exit 0") for line in execd.log()), "the block")
+    assert execd.blocks() == 1
+    assert sum("ar-state cannot be read (Is a directory)" in line for line in execd.log()) == 1
+
+
+def test_a_journal_that_cannot_be_written_stops_no_response(execd: RealExecd) -> None:
+    execd.layout.execd_journal.with_name(".ar-state.new").mkdir()
+    execd.start()
     execd.send(b"fw1 - 192.0.2.1 1.1 5712")
     assert [call[1] for call in execd.wait_for_calls(2)] == [b"add", b"delete"]
     assert sum("ar-state cannot be written" in line for line in execd.log()) == 1
+    execd.layout.execd_journal.with_name(".ar-state.new").rmdir()
+    execd.send(b"fw600 - 192.0.2.2 1.1 5712")
+    wait_until(lambda: any("ar-state is written again" in line for line in execd.log()), "the journal to work again")
+    assert execd.blocks() == 1
 
 
 # --- storms ---
