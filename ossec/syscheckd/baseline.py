@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 log = logging.getLogger("ossec.syscheckd")
 
 CACHE = 4096  # KiB of pages that SQLite keeps: enough for the inner nodes of an index of millions
+MAX_LOOK = 64 + 9999  # paths in one question: a batch, or a `sleep_after` of the largest size
+MAX_ADDED = 256  # new files that are written together
 PAGE = 512  # rows of a look through the table that are held at a time
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, sums BLOB NOT NULL);
@@ -37,6 +39,8 @@ class Baseline:
             self._open()
         self.count: int = self._connection.execute("SELECT COUNT(*) FROM files").fetchone()[0]
         self._counted = self.count  # at the last commit
+        self._next_row: int = self._connection.execute("SELECT COALESCE(MAX(id), 0) + 1 FROM files").fetchone()[0]
+        self._added: list[tuple[int, bytes, bytes]] = []
 
     def _open(self) -> None:
         self._connection = sqlite3.connect(self.path, isolation_level=None, cached_statements=32)
@@ -51,38 +55,44 @@ class Baseline:
         for end in ("-wal", "-shm"):
             self.path.with_name(self.path.name + end).unlink(missing_ok=True)
 
-    # one file
-    def get(self, path: bytes) -> tuple[int, bytes] | None:
-        """(number of its row, SUM)."""
-        row: tuple[int, bytes] | None = self._execute("SELECT id, sums FROM files WHERE path=?", (path,)).fetchone()
+    # files
+    def look(self, paths: Sequence[bytes]) -> dict[bytes, tuple[int, bytes]]:
+        """(number of its row, SUM) of each of at most MAX_LOOK paths that is known."""
+        self._write_added()
+        marks = ",?" * (len(paths) - 1)
+        rows = self._execute(f"SELECT path, id, sums FROM files WHERE path IN (?{marks})", paths)
+        return {path: (row, sums) for path, row, sums in rows}
+
+    def add(self, path: bytes, sums: bytes) -> int:
+        """A path that is not known; the number of its row.  It is written with the next look, or commit."""
+        row = self._next_row
+        self._next_row += 1
+        self.count += 1
+        self._added.append((row, path, sums))
+        if len(self._added) >= MAX_ADDED:
+            self._write_added()
         return row
 
-    def put(self, path: bytes, sums: bytes) -> int:
-        """The number of its row."""
-        self._begin()
-        changed = self._execute("UPDATE files SET sums=? WHERE path=? RETURNING id", (sums, path)).fetchone()
-        if changed is not None:
-            return int(changed[0])
-        self.count += 1
-        return self._execute("INSERT INTO files (path, sums) VALUES (?, ?)", (path, sums)).lastrowid or 0
+    def _write_added(self) -> None:
+        if self._added:
+            self._begin()
+            self._connection.executemany("INSERT OR REPLACE INTO files (id, path, sums) VALUES (?, ?, ?)", self._added)
+            self._added.clear()
 
     def update(self, row: int, sums: bytes) -> None:
+        self._write_added()
         self._begin()
         self._execute("UPDATE files SET sums=? WHERE id=?", (sums, row))
 
-    def add(self, path: bytes, sums: bytes) -> int:
-        """A path that is not there yet; the number of its row."""
-        self._begin()
-        self.count += 1
-        return self._execute("INSERT INTO files (path, sums) VALUES (?, ?)", (path, sums)).lastrowid or 0
-
     def remove(self, path: bytes) -> None:
+        self._write_added()
         self._begin()
         self.count -= self._execute("DELETE FROM files WHERE path=?", (path,)).rowcount
 
     # many
     def below(self, inside: bytes = b"") -> Iterator[tuple[int, bytes]]:
         """(row, path) of all whose path begins so, in order; what changes meanwhile may or may not be seen."""
+        self._write_added()
         last = inside
         comparison = ">="
         while True:
@@ -115,15 +125,17 @@ class Baseline:
     @property
     def changed(self) -> bool:
         """Whether something waits for `commit`."""
-        return self._connection.in_transaction
+        return bool(self._added) or self._connection.in_transaction
 
     def commit(self) -> None:
+        self._write_added()
         if self._connection.in_transaction:
             self._execute("COMMIT")
         self._counted = self.count
 
     def rollback(self) -> None:
         """As if what was not committed had not happened."""
+        self._added.clear()
         if self._connection.in_transaction:
             self._execute("ROLLBACK")
         self.count = self._counted

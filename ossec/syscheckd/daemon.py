@@ -151,6 +151,7 @@ class Syscheckd(Service):
                 log.error("Unable to initialize real time file monitoring: %s", error.strerror)
             else:
                 self.workers.append(own)
+                self._ledger.shared = True
 
     def _end_work(self) -> None:
         for running in (self._scan, self._survey):
@@ -302,10 +303,10 @@ class Syscheckd(Service):
             self.workers[0].prune(self._diff_quota)
 
     def _say(self, text: bytes) -> None:
-        self.sender.send(queue.encode(queue.ROOTCHECK, ROOTCHECK_LOCATION, text))
+        self.sender.send([queue.encode(queue.ROOTCHECK, ROOTCHECK_LOCATION, text)])
 
     def _say_completed(self) -> None:
-        self.sender.send(queue.encode(queue.SYSCHECK, syscheck.LOCATION, syscheck.COMPLETED))
+        self.sender.send([queue.encode(queue.SYSCHECK, syscheck.LOCATION, syscheck.COMPLETED)])
 
     # what wakes us
     def _entered(self, folder: bytes) -> None:

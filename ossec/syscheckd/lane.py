@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
-from ossec.syscheckd.entries import Entry
-from ossec.syscheckd.ledger import Ledger, Marks
+from ossec.syscheckd.ledger import Item, Ledger, Marks
 from ossec.syscheckd.workers import Findings, Worker
 
 BATCH_FILES = 64  # files in a batch: small enough that one large file holds up few others
 BATCH_BYTES = 32 * 1024  # of their names: two batches fit into a socket's buffer, so that sending never waits
-
-
-class Item(NamedTuple):
-    """A file to look at, for an entry; `final`: told as gone if it is."""
-
-    path: bytes
-    entry: Entry
-    final: bool = True
 
 
 class Lane:
@@ -42,26 +32,27 @@ class Lane:
         done: Callable[[], None] | None = None,
     ) -> None:
         """Look at these files; rows of those that were met are added to `marks`.  `done` is called at the end."""
-        asked = [(item, *self._ledger.ask(item.path, item.entry, forward)) for item in items]
+        requests, rows = self._ledger.ask(items, forward)
         self.in_flight += 1
 
         def hear(findings: Findings | None) -> None:
             self.in_flight -= 1
-            self.files += len(asked)
+            self.files += len(requests)
             if findings is not None:
                 hear_one = self._ledger.hear
-                for (item, request, row), finding in zip(asked, findings, strict=True):
+                for item, request, row, finding in zip(items, requests, rows, findings, strict=True):
                     met = hear_one(request, row, finding, item.final) if finding.outcome else row
                     if marks is not None and met:
                         marks.add(met)
+                self._ledger.end_batch()
             elif marks is not None:
-                for _, _, row in asked:
+                for row in rows:
                     marks.add(row)
             if done is not None:
                 done()
 
         worker = min((one for one in self.workers if one.has_room), key=lambda one: one.waiting)
-        worker.examine([request for _, request, _ in asked], hear)
+        worker.examine(requests, hear)
 
 
 class Batcher:

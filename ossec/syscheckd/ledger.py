@@ -1,16 +1,16 @@
 """What is known of files, and what to say when one is looked at again: the core (spec/syscheck.md, 3, 4).
 
-`ask` makes the request for a file, `hear` takes what a worker found: it calls `send` with the datagram, if there is
-something to tell, and keeps the new state.  A file that nothing was known of is told; a known one only if something
-differs that both sides know.
+`ask` makes the requests for a batch of files, `hear` takes what a worker found of each: the new state is kept, and what
+there is to tell goes to `send` when the batch ends.  A file that nothing was known of is told; a known one only if
+something differs that both sides know.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from ossec.messages import queue, syscheck
 from ossec.messages.syscheck import FileMessage
@@ -21,10 +21,21 @@ from ossec.syscheckd.examine import FORWARD, HIDE, SHOW, Finding, Outcome, Reque
 log = logging.getLogger("ossec.syscheckd")
 
 
+NOTHING = (0, b"")
+
+
+class Item(NamedTuple):
+    """A file to look at, for an entry; `final`: told as gone if it is."""
+
+    path: bytes
+    entry: Entry
+    final: bool = True
+
+
 class Memory(Protocol):
     """What is known of files; `baseline.Baseline` keeps it on disk.  Rows are numbers from 1 on."""
 
-    def get(self, path: bytes) -> tuple[int, bytes] | None: ...
+    def look(self, paths: Sequence[bytes]) -> Mapping[bytes, tuple[int, bytes]]: ...
 
     def add(self, path: bytes, sums: bytes) -> int: ...
 
@@ -57,7 +68,7 @@ class Ledger:
         self,
         policy: Policy,
         memory: Memory,
-        send: Callable[[bytes], None],
+        send: Callable[[list[bytes]], None],
         again: Callable[[bytes], None],
         forget: Callable[[bytes], None],
     ) -> None:
@@ -66,17 +77,23 @@ class Ledger:
         self._send = send
         self._again = again
         self._forget = forget
-        self.told = 0  # messages about files
+        self._datagrams: list[bytes] = []
+        self.shared = False  # several batches may hold the same file at a time
 
-    def ask(self, path: bytes, entry: Entry, forward: bool) -> tuple[Request, int]:
-        """The request, and the row of what is known (0: nothing).  `forward`: tell also what is the same."""
-        row, known = self._memory.get(path) or (0, b"")
-        flags = FORWARD if forward else 0
-        if entry.report_changes:
-            flags |= SHOW
-            if self.policy.nodiff.hold(path):
-                flags |= HIDE
-        return Request(path, known, entry.checks, flags), row
+    def ask(self, items: Sequence[Item], forward: bool) -> tuple[list[Request], list[int]]:
+        """The requests, and the rows of what is known (0: nothing).  `forward`: tell also what is the same."""
+        known = self._memory.look([item.path for item in items])
+        requests, rows = [], []
+        for path, entry, _ in items:
+            row, sum_text = known.get(path, NOTHING)
+            flags = FORWARD if forward else 0
+            if entry.report_changes:
+                flags |= SHOW
+                if self.policy.nodiff.hold(path):
+                    flags |= HIDE
+            requests.append(Request(path, sum_text, entry.checks, flags))
+            rows.append(row)
+        return requests, rows
 
     def hear(self, request: Request, row: int, finding: Finding, final: bool) -> int:
         """The row of the file as it is known now; 0 when it was not met.
@@ -92,10 +109,11 @@ class Ledger:
         if outcome == Outcome.UNREADABLE:
             log.warning("Unable to read file '%s' for checksum: %s", os.fsdecode(path), os.fsdecode(finding.note))
             return row
-        now_row, now_known = self._memory.get(path) or (0, b"")
-        if now_known != request.known:  # it was looked at twice at a time: who was first is not known
-            self._again(path)
-            return now_row
+        if self.shared:
+            now_row, now_known = self._memory.look([path]).get(path, NOTHING)
+            if now_known != request.known:  # it was looked at twice at a time: who was first is not known
+                self._again(path)
+                return now_row
         if outcome == Outcome.TOLD:
             self._tell(finding.sums, path, finding.note)
             if not row:
@@ -110,5 +128,10 @@ class Ledger:
         return 0
 
     def _tell(self, text: bytes, path: bytes, diff: bytes = b"") -> None:
-        self.told += 1
-        self._send(queue.encode(queue.SYSCHECK, syscheck.LOCATION, syscheck.encode(FileMessage(text, path, diff))))
+        message = syscheck.encode(FileMessage(text, path, diff))
+        self._datagrams.append(queue.encode(queue.SYSCHECK, syscheck.LOCATION, message))
+
+    def end_batch(self) -> None:
+        """Send what there is to tell."""
+        datagrams, self._datagrams = self._datagrams, []
+        self._send(datagrams)

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from ossec.daemon import Loop, Timer
 from ossec.syscheckd.baseline import Baseline
 from ossec.syscheckd.entries import Policy
-from ossec.syscheckd.lane import BATCH_FILES, Batcher, Item, Lane
+from ossec.syscheckd.lane import BATCH_FILES, Batcher, Lane
+from ossec.syscheckd.ledger import Item
 from ossec.syscheckd.realtime import Pending
 from ossec.syscheckd.walk import Walker
 from ossec.syscheckd.watches import Watches

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from ossec.daemon import Loop
 from ossec.syscheckd.baseline import Baseline
 from ossec.syscheckd.entries import Policy
-from ossec.syscheckd.lane import BATCH_FILES, Batcher, Item, Lane
-from ossec.syscheckd.ledger import Marks
+from ossec.syscheckd.lane import BATCH_FILES, Batcher, Lane
+from ossec.syscheckd.ledger import Item, Marks
 from ossec.syscheckd.walk import Walker
 
 log = logging.getLogger("ossec.syscheckd")

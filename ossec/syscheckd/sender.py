@@ -51,26 +51,28 @@ class Sender:
         """Whether all that was handed in has gone."""
         return not self._held
 
-    def send(self, datagram: bytes) -> None:
+    def send(self, datagrams: list[bytes]) -> None:
         """After all that was handed in before."""
-        if self._held or not self._try(datagram):
-            self._held.append(datagram)
+        if self._held:
+            self._held += datagrams
+        elif datagrams:
+            self._held += datagrams[self._try(datagrams) :]
 
-    def _try(self, datagram: bytes) -> bool:
+    def _try(self, datagrams: list[bytes]) -> int:
+        """How many went."""
         if self._is_locked():
-            return False
-        delivery = self._outbox.send(datagram)
+            return 0
+        count, delivery = self._outbox.send_many(datagrams)
+        self.messages += count
         if delivery is Delivery.SENT:
-            self.messages += 1
             self._found_reader()
-            return True
-        if delivery is Delivery.FULL:
+        elif delivery is Delivery.FULL:
             self._found_reader()
             self._awaited = self._outbox.fileno()
             self._loop.on_writable(self._awaited, self._has_room)
         else:
             self._lost_reader()
-        return False
+        return count
 
     def _is_locked(self) -> bool:
         now = self._loop.now()
@@ -101,11 +103,11 @@ class Sender:
         self._go_on()
 
     def _go_on(self) -> None:
-        while self._held:
-            if not self._try(self._held[0]):
-                return
-            self._held.popleft()
-        self._on_free()
+        held = list(self._held)
+        sent = self._try(held)
+        self._held = deque(held[sent:])
+        if not self._held:
+            self._on_free()
 
     def _lost_reader(self) -> None:
         now = self._loop.now()

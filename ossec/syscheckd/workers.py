@@ -1,6 +1,6 @@
 """The processes that look at files, so that neither a slow disk nor a large file holds up the loop (part of the shell).
 
-A worker is forked, keeps no descriptor but its socket, runs at a low priority and ends when that socket closes.  Jobs
+A worker is forked, keeps no descriptor but its socket and ends when that socket closes.  Jobs
 and answers are marshalled lists, each behind its length.  A worker that dies is replaced and given its jobs again; a
 job that killed two is given up.
 """
@@ -27,7 +27,6 @@ log = logging.getLogger("ossec.syscheckd")
 HEAD = struct.Struct("=I")
 MAX_JOBS = 2  # at one worker: the next is there when one is done
 MAX_DEATHS = 2  # workers that a job may take with it
-NICENESS = 10
 RECEIVE_SIZE = 256 * 1024
 EXAMINE, FORGET, PRUNE = 0, 1, 2
 
@@ -152,8 +151,6 @@ def _live(connection: socket.socket, examiner: Examiner, copies: Copies) -> None
     signal.set_wakeup_fd(-1)
     kept = os.dup2(connection.fileno(), 3) if connection.fileno() != 3 else 3
     os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
-    with contextlib.suppress(OSError):
-        os.nice(NICENESS)
     with socket.socket(fileno=kept) as own:
         while (data := _read_exactly(own, HEAD.size)) is not None:
             (size,) = HEAD.unpack(data)
