@@ -83,7 +83,7 @@ class Net:
             os.close(there)
 
     def reaches(self, family: int, source: dict[int, str]) -> bool:
-        """Whether a packet from the client's address arrives; one from MARK, sent after it, tells that it never will."""
+        """Whether a packet from the client arrives; one from MARK, sent after it, tells that it never will."""
         kind = socket.AF_INET if family == 4 else socket.AF_INET6
         echo = self.echo[family]
         with self._socket(self.client, kind, lambda new: new.bind((source[family], 0))) as out:
