@@ -45,8 +45,11 @@ class Inputs:
         if not self._paused:
             self._loop.on_readable(descriptor, callback)
 
-    def remove(self, descriptor: int) -> None:
-        if self._callbacks.pop(descriptor, None) is not None:
+    def remove(self, descriptor: int, callback: Callable[[], None] | None = None) -> None:
+        """Stop reading.  With `callback`: unless the number belongs to another descriptor by now."""
+        known = self._callbacks.get(descriptor)
+        if known is not None and callback in (None, known):
+            del self._callbacks[descriptor]
             self._loop.forget(descriptor)
 
     def pause(self, paused: bool) -> None:

@@ -137,8 +137,6 @@ class Collector:
         known = saved.get(source.location) == KNOWN
         if source.is_glob:
             paths = self._glob(entry)
-            if not paths:
-                log.info("No file matches '%s' yet.", _shown(source.location))
         elif source.is_dated:
             entry.dated_name = source.dated(self._local_time(self.now))
             log.info("Monitoring variable log file: '%s'.", _shown(entry.dated_name), extra={"ossec_code": 1952})
@@ -323,7 +321,10 @@ class Collector:
                 continue
             tracked.absent = 0 if name is not None else tracked.absent
             if tracked.handle is None:
-                if name is None or not self._open_again(tracked, name_path):
+                opened = name is not None and self._open_again(tracked, name_path)
+                if tracked.successors:
+                    del tracked.successors[0]
+                elif not opened:
                     return
                 continue
             held = self.disk.seen(tracked.handle)
@@ -371,8 +372,11 @@ class Collector:
         """The file was truncated: if it was copied before (logrotate's copytruncate), read the copies to their ends."""
         follower = tracked.follower
         position = follower.position()
-        found = position and position.offset and find_predecessor(self.disk, follower.path, position, self._is_followed)
-        if not found:
+        if position is None or not position.offset:
+            return
+        read = self._known(tracked)
+        found = find_predecessor(self.disk, follower.path, position, self._is_followed, read)
+        if found is None:
             return
         truncated = tracked.handle
         tracked.handle, later = found
@@ -404,12 +408,16 @@ class Collector:
     def _unread_since(self, tracked: Tracked, old: Seen) -> list[bytes]:
         """Files that had the name between two looks of ours: rotated away before we saw them."""
         path = tracked.follower.path
-        known = {other.follower.identity for other in self.all_tracked() if other.follower.identity is not None}
-        known.update(tracked.read)
+        known = self._known(tracked)
         name = self.disk.look(path)
         if name is not None:
             known.add(name.identity)
         return [found for found in files_between(self.disk, path, old.changed, known) if not self._is_followed(found)]
+
+    def _known(self, tracked: Tracked) -> set[tuple[int, int]]:
+        """Files that are read or were, as far as we remember."""
+        known = {other.follower.identity for other in self.all_tracked() if other.follower.identity is not None}
+        return known.union(tracked.read)
 
     def _open_again(self, tracked: Tracked, path: bytes) -> bool:
         """A file came (back): it is read from its beginning."""

@@ -7,13 +7,14 @@ each batch the position that it reached is saved.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import re
 import resource
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ossec.config import Configuration, agent_conf, check, load
 from ossec.config.model import Localfile
@@ -160,7 +161,7 @@ class Logcollector(Service):
         self.inputs = Inputs(self.loop)
         self.store = PositionStore(self.layout.logcollector_positions)
         self.runs: set[CommandRun] = set()
-        self._fifos: dict[int, Tracked] = {}
+        self._fifos: dict[int, tuple[Tracked, Callable[[], None]]] = {}
         self._pass_waits = False
         self._serve_waits = False
         self._dirty: set[bytes] = set()  # names to read; bounded by the names that are followed or would be
@@ -342,21 +343,25 @@ class Logcollector(Service):
             for tracked in self.collector.all_tracked()
             if not tracked.regular and tracked.handle is not None and self.disk.is_stream(tracked.handle)
         }
-        for handle in self._fifos.keys() - wanted.keys():
-            self.inputs.remove(handle)
+        for handle, (tracked, read) in list(self._fifos.items()):
+            if wanted.get(handle) is not tracked:
+                self.inputs.remove(handle, read)
+                del self._fifos[handle]
         for handle, tracked in wanted.items():
-            if self._fifos.get(handle) is not tracked:
-                self.inputs.add(handle, lambda handle=handle: self._read_fifo(handle))  # type: ignore[misc]
-        self._fifos = wanted
+            if handle not in self._fifos:
+                read = functools.partial(self._read_fifo, handle)
+                self._fifos[handle] = tracked, read
+                self.inputs.add(handle, read)
 
     def _read_fifo(self, handle: int) -> None:
         try:
             data = os.read(handle, READ_SIZE)
         except OSError:
             return
-        tracked = self._fifos[handle]
+        tracked, _ = self._fifos[handle]
         if not data:  # opened for reading only, and its writers have gone: the next pass opens it again
             self.inputs.remove(handle)
+            del self._fifos[handle]
             self.collector.reopen(tracked)
             return
         batch = self.collector.stream(tracked, data)

@@ -32,11 +32,12 @@ def continues(disk: Disk, handle: int, saved: Position) -> bool:
 
 
 def find_predecessor(
-    disk: Disk, path: bytes, saved: Position, is_followed: Callable[[bytes], bool]
+    disk: Disk, path: bytes, saved: Position, is_followed: Callable[[bytes], bool], read: Collection[Identity] = ()
 ) -> tuple[int, list[bytes]] | None:
     """Where the file of a position went: a handle on it, and the files of that name that came after it, in order.
 
     Looked for in the same directory, among names that begin like it, by content: a rename and a copy are both found.
+    `read` are files that we know to have read.
     """
     name = os.path.basename(path)
     stem = name.partition(b".")[0] or name
@@ -54,7 +55,7 @@ def find_predecessor(
             continue
         if continues(disk, handle, saved):
             followed = [path for path, _ in related if is_followed(path)]
-            return handle, files_between(disk, path, seen.changed + 1, {seen.identity}, followed)
+            return handle, files_between(disk, path, seen.changed + 1, {seen.identity, *read}, followed)
         disk.close(handle)
     return None
 
