@@ -121,3 +121,10 @@ def test_an_agent_adds_what_the_server_sends(name: str, bare_home: Layout, tmp_p
             "agent-remote-off": ["h.log", "i.log", "j.log"],  # OSSEC loses j.log with the command
         }[name]
     )
+
+
+def test_windows_formats_are_accepted_and_an_odd_event_log_is_named(bare_home: Layout) -> None:
+    vector = VECTORS["eventlog-on-unix"]
+    lines, status = run_test(bare_home, vector["config"])
+    assert status == 0
+    assert next(line for line in vector["log"] if "1907" in line) in lines
