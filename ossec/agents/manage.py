@@ -19,7 +19,7 @@ from typing import BinaryIO, NoReturn, TextIO
 from ossec import COMPATIBLE_VERSION, __version__
 from ossec.agents import keyfile, traces
 from ossec.agents.keyfile import AddressTaken, AgentError, BadKey, KeyFile, Row, UnknownId
-from ossec.agents.store import KeyStore
+from ossec.agents.store import KeyStore, install_key
 from ossec.crypto.keys import AgentKey, KeyLineError
 from ossec.errors import OssecError
 from ossec.layout import Layout
@@ -461,19 +461,10 @@ class Manager:
         if not self._confirmed("Confirm adding it?(y/n): "):
             self.console.say("Not Adding.\n")
             return
-        self._take_over(row)
+        install_key(self.layout, row)
         self.changed = True
         self.console.say("Added.\n")
         self.console.wait_for_enter()
-
-    def _take_over(self, row: Row) -> None:
-        """The file holds this key alone; with another key than before the server counts from anew."""
-        before = self.store.read()
-        self.store.change(lambda known: KeyFile((row.format(),)))
-        if row not in before.agents:
-            for identity in {row.id, *(old.id for old in before.agents)}:
-                if traces.is_safe(Row(identity, "x", "x", "x")):
-                    self.layout.rids(identity).unlink(missing_ok=True)
 
     # questions
     def _answered(

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ossec.agents.keyfile import KeyFile
+from ossec.agents.keyfile import KeyFile, Row
+from ossec.layout import Layout
 
 TOOL_MODE = 0o440  # after manage_agents, as OSSEC leaves it
 ENROLMENT_MODE = 0o640  # after ossec-authd
@@ -85,6 +86,21 @@ class KeyStore:
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def install_key(layout: Layout, row: Row, mode: int = TOOL_MODE) -> None:
+    """On an agent: client.keys holds this key alone.  With another than before the server counts from anew."""
+    before: list[Row] = []
+
+    def edit(known: KeyFile) -> KeyFile:
+        before.extend(known.agents)
+        return KeyFile((row.format(),))
+
+    KeyStore(layout.client_keys).change(edit, mode)
+    if row not in before:
+        for identity in {row.id, *(old.id for old in before)}:
+            if identity.isascii() and identity.isdigit():
+                layout.rids(identity).unlink(missing_ok=True)
 
 
 def _group(old: int) -> int:
