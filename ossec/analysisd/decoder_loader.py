@@ -21,7 +21,7 @@ from ossec.analysisd.decoders import (
 )
 from ossec.analysisd.diagnostics import Report
 from ossec.analysisd.fts import FTS_FIELDS
-from ossec.analysisd.patterns import compile_match, compile_pcre2, compile_regex
+from ossec.analysisd.patterns import compile_match, compile_pcre2, compile_regex, look_at
 from ossec.analysisd.plugins import PLUGINS
 from ossec.config.dialect import DialectError, Node, parse
 from ossec.regex import Matcher, PatternError
@@ -337,13 +337,16 @@ class DecoderLoader:
             ):
                 if element in texts:
                     try:
-                        return compiler(texts[element])
+                        found = compiler(texts[element])
                     except PatternError as error:
                         raise _Refused(
                             f"decoder '{draft.name}': <{element}> cannot be used: {error.message}",
                             draft.lines[element],
                             _error(1450, f"Syntax error on regex: '{texts[element]}': {error.code}."),
                         ) from None
+                    owner = f"decoder '{draft.name}'"
+                    look_at(found, self.report, owner, element, source.path, draft.lines[element])
+                    return found
             return None
 
         pcre2 = {"program_name": "program_name_pcre2", "prematch": "prematch_pcre2", "regex": "pcre2"}

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from ossec.analysisd.decoder_loader import Source
 from ossec.analysisd.diagnostics import Report
 from ossec.analysisd.fts import IGNORE_FIELDS
-from ossec.analysisd.patterns import compile_match, compile_pcre2, compile_regex
+from ossec.analysisd.patterns import compile_match, compile_pcre2, compile_regex, look_at
 from ossec.analysisd.rules import CATEGORIES, COMPILED, LIST_FIELDS, LOOKUPS, OPTIONS, SAME, ListTest, Rule
 from ossec.analysisd.traps import look_for_traps
 from ossec.analysisd.tree import LEVEL_ZERO, NotFound, RuleSet
@@ -96,6 +96,7 @@ class _Draft:
     frequency_given: bool = False
     accuracy: int = 100
     skipped: bool = False  # <if_level>0</if_level>: OSSEC leaves the rule out
+    patterns: list[tuple[str, Matcher, int]] = field(default_factory=list)  # element, pattern, line
 
 
 def _error(code: int, text: str) -> str:
@@ -198,6 +199,8 @@ class RuleLoader:
             for child in node.children:
                 self._element(draft, child)
             self._finish_draft(draft)
+            for name, pattern, line in draft.patterns:
+                look_at(pattern, self.report, f"rule {rule.id}", name, rule.path, line)
             if not draft.skipped:
                 self._attach(draft)
         except _Refused:
@@ -553,13 +556,15 @@ class RuleLoader:
 
 def _compiled(draft: _Draft, name: str, text: str, compiler: Callable[[str], Matcher], line: int) -> Matcher:
     try:
-        return compiler(text)
+        pattern = compiler(text)
     except PatternError as error:
         raise _Refused(
             f"rule {draft.rule.id}: <{name}> cannot be used: {error.message}",
             line,
             _error(1450, f"Syntax error on regex: '{text}': {error.code}."),
         ) from None
+    draft.patterns.append((name, pattern, line))
+    return pattern
 
 
 def load_rules(

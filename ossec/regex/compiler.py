@@ -27,6 +27,7 @@ from ossec.regex import analysis, syntax, translate
 from ossec.regex.bounded import BoundedPattern
 from ossec.regex.emission import emit
 from ossec.regex.linear import MAX_GROUPS, LinearPattern
+from ossec.regex.lint import spelling
 from ossec.regex.matcher import EMPTY, SYNTAX, TOO_LONG, Match, Matcher, PatternError, Search, Test
 from ossec.regex.translate import Kind
 
@@ -53,7 +54,7 @@ def compile_regex(pattern: str | bytes) -> Matcher:
     try:
         return _compile("regex", raw, translate.translate_regex(raw.decode("utf-8", "surrogateescape")))
     except translate.UnknownEscape as error:
-        raise PatternError(raw, SYNTAX, f"unknown escape \\{error}") from None
+        raise PatternError(raw, SYNTAX, f"unknown escape \\{error}: {spelling(str(error))}") from None
 
 
 def compile_match(pattern: str | bytes) -> Matcher:
