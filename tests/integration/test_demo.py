@@ -16,6 +16,7 @@ from ossec.suite import processes
 from tests.integration.suite import CHECKOUT
 from tests.support import wait_until
 
+START_PATIENCE = 60.0  # seconds: an installation and a start beside other tests
 DAEMONS = ("ossec-execd", "ossec-analysisd", "ossec-logcollector")
 
 
@@ -34,8 +35,19 @@ class Terminal:
 
     def hint(self) -> str:
         """The command that it prints, once it is there."""
-        found = wait_until(lambda: re.search(r"^  (echo .*)\n", self.text(), re.MULTILINE), "the hint")
+        found = self.wait_for(r"^  (echo .*)\n")
         return found[1]
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """Until the output holds it; what it says instead, if it ends before."""
+
+        def look() -> re.Match[str] | None:
+            ended = self.process.poll() is not None
+            found = re.search(pattern, self.text(), re.MULTILINE)
+            assert found or not ended, self.text()
+            return found
+
+        return wait_until(look, f"{pattern} in {self.output}", START_PATIENCE)
 
     def running(self) -> list[str]:
         files = [file for name in DAEMONS for file in processes.find_pid_files(self.layout, name)]
@@ -49,7 +61,7 @@ def test_make_run_shows_the_alert_that_its_hint_provokes_and_ends_cleanly(
     terminal = Terminal(tmp_path / "run")
     try:
         subprocess.run(["sh", "-c", terminal.hint()], check=True, cwd=CHECKOUT)
-        wait_until(lambda: "rule 5710 (level 5)" in terminal.text(), "the alert on the terminal")
+        terminal.wait_for(r"rule 5710 \(level 5\)")
         assert "from 192.0.2.7 · user eve" in terminal.text()
         assert len(terminal.running()) == len(DAEMONS)
         os.killpg(terminal.process.pid, number)  # as Ctrl-C: to everything on the terminal
