@@ -95,6 +95,7 @@ class AuthdService(Service):
         self.extra = context.options.extra
         self.limit = context.internal.get("authd.max_connections")
         self.password: str | None = None
+        self.from_file = False
         self._read_password()
         self.rate = RateLimit()
         self.dialogues: dict[int, Dialogue] = {}
@@ -113,7 +114,12 @@ class AuthdService(Service):
     def _read_password(self) -> None:
         if self.extra["open"]:
             return
-        found = password.read(self.layout.authd_password)
+        path = self.layout.authd_password
+        try:
+            found = password.read(path)
+        except OSError as error:
+            raise ConfigError(f"cannot be read ({error.strerror})", path) from None
+        self.from_file = found is not None
         if found is not None:
             self.password = found
         elif self.password is None:
@@ -177,7 +183,7 @@ class AuthdService(Service):
     def open(self) -> None:
         if self.password is None:
             log.info("Accepting connections. No password required (not recommended)")
-        elif self.layout.authd_password.exists():
+        elif self.from_file:
             log.info("Accepting connections. Using password specified on file: %s", self.layout.authd_password)
         else:
             log.info("Accepting connections. Random password chosen for agent authentication: %s", self.password)

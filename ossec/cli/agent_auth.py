@@ -25,7 +25,7 @@ VERSION = f"\nOSSEC HIDS {COMPATIBLE_VERSION} - OSSEC Foundation\n\nOSSEC in Pyt
 FINGERPRINT = re.compile(r"(?:[0-9A-Fa-f]{2}:?){32}")
 EPILOG = """\b
 Example, on the agent:
-  agent-auth -m 198.51.100.1 -P /root/authd.pass --fingerprint 3f0c…
+  agent-auth -m 198.51.100.1 -P authd.pass --fingerprint 3f0c…
 ossec-authd logs the fingerprint of its certificate when it starts.
 """
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import grp
 import os
+import pwd
+import re
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -265,3 +269,29 @@ def test_in_the_background_it_is_ready_when_the_command_ends(server: Layout) -> 
     assert parse_state(server.state_file("ossec-authd").read_text())["added"] == "0"
     os.kill(int(pid_file.read_text()), signal.SIGTERM)
     wait_until(lambda: not pid_file.exists(), "its end")
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give it up")
+def test_who_talks_to_strangers_is_not_root() -> None:
+    with tempfile.TemporaryDirectory(prefix="ossec-authd-", dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)  # that of pytest is root's own
+        layout = make_bare_home(Path(folder) / "home")
+        layout.rids_dir.mkdir()
+        nobody = pwd.getpwnam("nobody")
+        for directory in (layout.run_dir, layout.logs_dir):
+            os.chown(directory, nobody.pw_uid, nobody.pw_gid)
+        layout.ossec_log.touch()
+        os.chown(layout.ossec_log, nobody.pw_uid, nobody.pw_gid)
+        layout.client_keys.parent.chmod(0o550)
+        authd = Authd(layout, "-u", "nobody", "-g", grp.getgrgid(nobody.pw_gid).gr_name)
+        try:
+            status = Path(f"/proc/{authd.process.pid}/status").read_text()
+            assert f"Uid:\t{nobody.pw_uid}\t{nobody.pw_uid}\t{nobody.pw_uid}" in status
+            chosen = re.search(r"authentication: ([0-9a-f]{32})", authd.log())
+            assert chosen is not None, "without a file the password is random, and said once"
+            assert authd.ask(enrolment.encode_request("host1", chosen[1])).startswith(b"OSSEC K:'1024 host1 any ")
+            assert layout.client_keys.stat().st_uid == 0
+            assert authd.stop() == 0
+        finally:
+            authd.end()
