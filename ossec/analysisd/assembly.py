@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +38,6 @@ log = logging.getLogger("ossec.analysisd")
 MAX_STATS_FILE = 4096  # a file of stats/ holds one number
 MAX_SENDERS = 10_000  # forwarding servers whose file is known to exist
 
-_TYPE = re.compile(r"""^\s*TYPE=["']?([a-z]+)""", re.MULTILINE)
 
 
 class RulesError(ConfigError):
@@ -63,15 +61,6 @@ def own_name() -> bytes:
     return os.fsencode(socket.gethostname().partition(".")[0])
 
 
-def home_type(layout: Layout) -> str:
-    """`server`, `agent` or `local`, as the installer wrote it; `server` where it did not."""
-    try:
-        found = _TYPE.search(layout.init_conf.read_text(errors="replace"))
-    except OSError:
-        found = None
-    return found[1] if found is not None and found[1] in ("server", "agent", "local") else "server"
-
-
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a reload replaces."""
@@ -90,7 +79,7 @@ class Assembly:
     """One home, and what lasts over a reload."""
 
     def __init__(self, layout: Layout, kind: str = "server", name: bytes | None = None) -> None:
-        """`kind` as `home_type`; `name` is this machine's (tests give one)."""
+        """`kind` as `config.kind.home_kind` gives it; `name` is this machine's (tests give one)."""
         self.layout = layout
         self.kind = kind
         self.name = own_name() if name is None else name

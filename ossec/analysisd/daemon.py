@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 
-from ossec.analysisd.assembly import Assembly, Parts, RulesError, home_type
+from ossec.analysisd.assembly import Assembly, Parts, RulesError
 from ossec.analysisd.names import NameWatch
 from ossec.analysisd.numbers import AlertNumbers
 from ossec.analysisd.pipeline import Analysis
@@ -19,6 +19,7 @@ from ossec.analysisd.responses import Dispatch, Response
 from ossec.analysisd.sender import ResponseQueue
 from ossec.config import Configuration, ar_conf, check, load
 from ossec.config.internal import InternalOptions
+from ossec.config.kind import home_kind
 from ossec.daemon import Context, Service
 from ossec.daemon.log import ready_made
 from ossec.errors import ConfigError
@@ -44,7 +45,7 @@ class Analysisd(Service):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self.kind = home_type(self.layout)
+        self.kind = home_kind(self.layout)
         self.assembly = Assembly(self.layout, self.kind)
         self.configuration, self.parts = self._load()
         self._watch: NameWatch | None = None
@@ -55,7 +56,7 @@ class Analysisd(Service):
     @classmethod
     def test(cls, context: Context) -> int:
         """`-t`: every line about ossec.conf, then about decoders and rules."""
-        kind = home_type(context.layout)
+        kind = home_kind(context.layout)
         path = context.config_path
         lines, status = check(context.layout, path, cls.name)
         _say(lines)

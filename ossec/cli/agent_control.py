@@ -11,12 +11,12 @@ from ossec import COMPATIBLE_VERSION, __version__
 from ossec.agents import listing
 from ossec.agents.control import PROGRAM, Control, Refused, Request
 from ossec.config.internal import InternalOptions
+from ossec.config.kind import Kind
 from ossec.errors import OssecError
 from ossec.execd import store as execd_store
 from ossec.execd.journal import Entry
 from ossec.layout import Layout, find_home
 from ossec.suite.control import Control as HomeControl
-from ossec.suite.roster import HomeType
 
 VERSION = f"\nOSSEC HIDS {COMPATIBLE_VERSION} - OSSEC Foundation\n\nOSSEC in Python {__version__}\n"
 EPILOG = """\b
@@ -89,7 +89,7 @@ def command(context: click.Context, /, home: str | None, debug: bool, **options:
         lambda text: click.echo(text, nl=False),
         lambda text: click.echo(f"{time.strftime('%Y/%m/%d %H:%M:%S')} {text}", err=True),
         lambda: read_blocks(layout),
-        agent_side=HomeControl(layout, click.echo, click.echo).home_type() is HomeType.AGENT,
+        agent_side=HomeControl(layout, click.echo, click.echo).home_type() is Kind.AGENT,
         notify_time=InternalOptions.load(layout, PROGRAM, quiet=True).get("monitord.notify_time"),
     )
     try:

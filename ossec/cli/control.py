@@ -8,17 +8,17 @@ import sys
 import click
 
 from ossec import COMPATIBLE_VERSION, __version__
+from ossec.config.kind import Kind
 from ossec.errors import OssecError
 from ossec.layout import find_home
 from ossec.suite.control import SWITCHES, Control, ControlError
-from ossec.suite.roster import HomeType
 
 ACTIONS = "start|stop|restart|reload|status|test|enable OPTION|disable OPTION"
 OPTIONS_LISTED = ", ".join(SWITCHES)
 
 
 def _usage(control: Control) -> str:
-    if control.home_type() is HomeType.AGENT:
+    if control.home_type() is Kind.AGENT:
         return f"Usage: {sys.argv[0]} {{start|stop|reload|restart|status}}"
     return f"\nUsage: {sys.argv[0]} {{start|stop|reload|restart|status|enable|disable}}"
 
@@ -60,7 +60,7 @@ def _act(control: Control, words: tuple[str, ...], as_json: bool) -> int:
             return 0
         case ("status",):
             return _show_status(control, as_json)
-        case ("enable" | "disable" as action, *rest) if control.home_type() is not HomeType.AGENT:
+        case ("enable" | "disable" as action, *rest) if control.home_type() is not Kind.AGENT:
             return _switch(control, action, rest)
         case _:
             click.echo(_usage(control))

@@ -12,13 +12,14 @@ from pathlib import Path
 import click
 
 from ossec import __version__
+from ossec.config.kind import Kind
 from ossec.errors import OssecError
 from ossec.layout import DEFAULT_HOME, Layout, data_dir, find_home
 from ossec.suite import processes
 from ossec.suite.installer import Installer, Report, check_home, is_inside_checkout
 from ossec.suite.machine import Machine, find_route, port_is_free, survey
 from ossec.suite.remover import SYSTEMD_RUNS, remove
-from ossec.suite.roster import HomeType, choose
+from ossec.suite.roster import choose
 from ossec.suite.template import InstallType, Mail, Settings
 from ossec.suite.units import UNIT_DIR
 
@@ -130,8 +131,8 @@ def decide(answers: Answers, machine: Machine) -> Settings:
 
 def summarise(settings: Settings, machine: Machine, report: Report) -> dict[str, object]:
     """What `--json` prints."""
-    kind = HomeType.AGENT if settings.kind is InstallType.AGENT else HomeType.SERVER
-    kind = HomeType.LOCAL if settings.kind is InstallType.LOCAL else kind
+    kind = Kind.AGENT if settings.kind is InstallType.AGENT else Kind.SERVER
+    kind = Kind.LOCAL if settings.kind is InstallType.LOCAL else kind
     off = frozenset() if settings.mail else frozenset({"ossec-maild"})
     roster = choose(kind, off=off, exists=processes.exists)
     return {

@@ -20,7 +20,7 @@ import click
 
 from ossec import COMPATIBLE_VERSION, __version__
 from ossec.analysisd.alerts import Renderer
-from ossec.analysisd.assembly import home_type, own_name
+from ossec.analysisd.assembly import own_name
 from ossec.analysisd.decoders import LABELS, Captured
 from ossec.analysisd.diagnostics import LoadError, Report
 from ossec.analysisd.engine import Engine, Verdict
@@ -31,6 +31,7 @@ from ossec.analysisd.rules import Rule
 from ossec.config import Configuration, ConfigurationError
 from ossec.config import load as load_configuration
 from ossec.config.internal import InternalOptions, InvalidOption
+from ossec.config.kind import home_kind
 from ossec.layout import Layout, find_home
 
 NAME = "ossec-testrule"  # what OSSEC's tool signs with
@@ -144,7 +145,7 @@ class _Run:
         """The engine; None when something was wrong and has been told."""
         path = Path(self.options["config"]) if self.options["config"] else None
         told_all = self.options["test"] or self.options["debug"]
-        kind = home_type(self.layout)
+        kind = home_kind(self.layout)
         configuration: Configuration = load_configuration(self.layout, path, PROGRAM, kind)
         internal = InternalOptions.load(self.layout, PROGRAM, quiet=True)
         report = Report(NAME)

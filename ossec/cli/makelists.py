@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from ossec import COMPATIBLE_VERSION, __version__
-from ossec.analysisd.assembly import home_type
 from ossec.analysisd.cdb import BadList
 from ossec.analysisd.lists import ListPlace
 from ossec.config import ConfigurationError, check, load
+from ossec.config.kind import home_kind
 from ossec.daemon.process import drop_privileges, find_ids
 from ossec.errors import OssecError
 from ossec.layout import Layout, find_home
@@ -54,7 +54,7 @@ def command(debug: int, test: bool, force: bool, user: str | None, group: str | 
             uid, gid = find_ids(user or "root", group or "root")
             drop_privileges(uid if user else None, gid if group else None)
         if test:
-            lines, status = check(layout, path, PROGRAM, home_type(layout))
+            lines, status = check(layout, path, PROGRAM, home_kind(layout))
             _tell(*lines)
             sys.exit(status)
         sys.exit(0 if _compile_all(layout, path, force) else 1)
@@ -67,7 +67,7 @@ def command(debug: int, test: bool, force: bool, user: str | None, group: str | 
 
 def _compile_all(layout: Layout, path: Path | None, force: bool) -> bool:
     """Whether every list could be compiled; one that cannot does not keep the others from it."""
-    configuration = load(layout, path, PROGRAM, home_type(layout))
+    configuration = load(layout, path, PROGRAM, home_kind(layout))
     _tell(*configuration.warnings)
     good = True
     for declared in configuration.rules.lists:

@@ -10,10 +10,10 @@ import click
 
 from ossec import __version__
 from ossec.agents.manage import VERSION, Given, Leave, Manager, standard_console
+from ossec.config.kind import Kind
 from ossec.errors import OssecError
 from ossec.layout import find_home
 from ossec.suite.control import Control
-from ossec.suite.roster import HomeType
 
 EPILOG = """\b
 Instead of answering questions, set any of these in the environment:
@@ -70,7 +70,7 @@ def command(
     manager = Manager(
         layout,
         console,
-        agent_side=Control(layout, click.echo, click.echo).home_type() is HomeType.AGENT,
+        agent_side=Control(layout, click.echo, click.echo).home_type() is Kind.AGENT,
         given=Given.from_environment(os.environ),
         as_json=as_json,
     )

@@ -13,7 +13,6 @@ from typing import Any
 import click
 
 from ossec import __version__
-from ossec.analysisd.assembly import home_type
 from ossec.analysisd.decoder_loader import Source, load_decoders
 from ossec.analysisd.diagnostics import LoadError, Report
 from ossec.analysisd.engine import Engine, EngineOptions
@@ -27,6 +26,7 @@ from ossec.config import ConfigurationError, dialect
 from ossec.config import load as load_configuration
 from ossec.config.dialect import DialectError
 from ossec.config.internal import InternalOptions, InvalidOption
+from ossec.config.kind import home_kind
 from ossec.layout import Layout, find_home
 
 PROGRAM = "ossec-ruletest"
@@ -127,7 +127,7 @@ def _refusal(report: Report) -> NotTried:
 def _load_home(layout: Layout, path: Path | None) -> Engine:
     report = Report()
     try:
-        configuration = load_configuration(layout, path, "ossec-logtest", home_type(layout))
+        configuration = load_configuration(layout, path, "ossec-logtest", home_kind(layout))
         internal = InternalOptions.load(layout, "ossec-logtest", quiet=True)
         return load_engine(layout, configuration, internal, OWN_NAME, report, write=False, fresh=True)
     except (ConfigurationError, InvalidOption) as error:

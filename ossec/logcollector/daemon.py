@@ -10,13 +10,13 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import re
 import resource
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 
 from ossec.config import Configuration, agent_conf, check, load
+from ossec.config.kind import Kind, home_kind
 from ossec.config.model import Localfile
 from ossec.daemon import Context, Service
 from ossec.daemon.log import ready_made
@@ -38,7 +38,6 @@ JOURNAL_KEY = b"journald:"  # the journal's name in the table of positions; no p
 MAX_STALE = 1000  # names that have gone, in the table of positions
 READ_SIZE = 64 * 1024  # bytes taken from a FIFO at a time
 JOURNAL_DIRECTORY = "OSSEC_JOURNAL_DIRECTORY"  # environment: another journal than the machine's
-AGENT_TYPE = re.compile(rb'^TYPE="?agent"?\s*$', re.MULTILINE)
 
 log = logging.getLogger("ossec.logcollector")
 
@@ -76,10 +75,7 @@ def to_source(localfile: Localfile) -> Source:
 
 def is_agent(context: Context) -> bool:
     """Whether this home is an agent's, to which the server's agent.conf applies (on a server it is for others)."""
-    try:
-        return AGENT_TYPE.search(context.layout.init_conf.read_bytes()) is not None
-    except OSError:
-        return False
+    return home_kind(context.layout) is Kind.AGENT
 
 
 def load_configuration(context: Context) -> Configuration:

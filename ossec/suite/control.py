@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ossec import COMPATIBLE_VERSION
+from ossec.config.kind import Kind, guess_kind
 from ossec.errors import ConfigError, OssecError
 from ossec.layout import Layout
 from ossec.suite import processes
-from ossec.suite.roster import SWITCHES, HomeType, ProcessList, Roster, choose, guess_type, switched_off
+from ossec.suite.roster import SWITCHES, ProcessList, Roster, choose, switched_off
 
 START_PATIENCE = 60.0  # seconds for a daemon to be ready; OSSEC's limit for the analysis queue
 STOP_PATIENCE = 45.0  # seconds from SIGTERM to SIGKILL, over all daemons; OSSEC's
@@ -60,8 +61,8 @@ class Control:
         self.warn = warn
 
     # what the home is
-    def home_type(self) -> HomeType:
-        return guess_type(_read(self.layout.init_conf), _read(self.layout.ossec_conf))
+    def home_type(self) -> Kind:
+        return guess_kind(_read(self.layout.init_conf), _read(self.layout.ossec_conf))
 
     def process_list(self) -> ProcessList:
         return ProcessList.parse(_read(self.layout.process_list))
@@ -176,7 +177,7 @@ class Control:
                 for line in lines:
                     self.warn(line)
         for name in refused:
-            if name == "ossec-analysisd" and roster.home_type is HomeType.SERVER:
+            if name == "ossec-analysisd" and roster.home_type is Kind.SERVER:
                 self.say("OSSEC analysisd: Testing rules failed. Configuration error. Exiting.")
             else:
                 self.say(f"{name}: Configuration error. Exiting.")
@@ -223,7 +224,7 @@ class Control:
         for launch in launches.values():
             launch.output.close()
         if failed is not None:
-            ending = "" if roster.home_type is HomeType.AGENT else " correctly."  # as each of OSSEC's scripts says it
+            ending = "" if roster.home_type is Kind.AGENT else " correctly."  # as each of OSSEC's scripts says it
             raise ControlError(f"{failed} did not start{ending}")
 
     def _report_start(self, launch: processes.Launch, roster: Roster) -> bool:

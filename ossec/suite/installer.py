@@ -23,11 +23,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ossec import COMPATIBLE_VERSION, __version__
+from ossec.config.kind import Kind
 from ossec.errors import ConfigError, OssecError
 from ossec.layout import Layout
 from ossec.suite import processes, tree
 from ossec.suite.machine import Machine
-from ossec.suite.roster import HomeType, choose
+from ossec.suite.roster import choose
 from ossec.suite.template import InstallType, Settings, Stock, render, render_sub_agent
 from ossec.suite.units import render_units, target_of
 
@@ -271,9 +272,9 @@ class Installer:
 
     def _units(self, folder: Path) -> None:
         """For every daemon that this version has; the administrator enables their target."""
-        kinds = {InstallType.AGENT: HomeType.AGENT, InstallType.LOCAL: HomeType.LOCAL}
+        kinds = {InstallType.AGENT: Kind.AGENT, InstallType.LOCAL: Kind.LOCAL}
         off = frozenset() if self.settings.mail else frozenset({"ossec-maild"})
-        roster = choose(kinds.get(self.settings.kind, HomeType.SERVER), off=off, exists=processes.exists)
+        roster = choose(kinds.get(self.settings.kind, Kind.SERVER), off=off, exists=processes.exists)
         for name, text in render_units(self.settings.home, roster).items():
             path = folder / name
             path.write_text(text, "utf-8")

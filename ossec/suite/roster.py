@@ -6,16 +6,8 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-
-class HomeType(StrEnum):
-    """What a home was installed as (`TYPE` in ossec-init.conf)."""
-
-    SERVER = "server"
-    AGENT = "agent"
-    LOCAL = "local"
-
+from ossec.config.kind import COMMENT, Kind
 
 # In the order of their lines on the terminal; bracketed ones in the spec run only when enabled.
 _MANAGER_START = (
@@ -100,7 +92,7 @@ class Roster:
     `absent` are daemons that OSSEC would run here and this version does not have.
     """
 
-    home_type: HomeType
+    home_type: Kind
     start_groups: tuple[tuple[str, ...], ...]
     stop_groups: tuple[tuple[str, ...], ...]
     status_order: tuple[str, ...]
@@ -113,11 +105,11 @@ class Roster:
     @property
     def receiver(self) -> str:
         """Who binds queue/ossec/queue."""
-        return "ossec-agentd" if self.home_type is HomeType.AGENT else "ossec-analysisd"
+        return "ossec-agentd" if self.home_type is Kind.AGENT else "ossec-analysisd"
 
 
 def choose(
-    home_type: HomeType,
+    home_type: Kind,
     enabled: frozenset[str] = frozenset(),
     off: frozenset[str] = frozenset(),
     exists: Callable[[str], bool] = lambda _: True,
@@ -132,11 +124,11 @@ def choose(
     def wanted(name: str) -> bool:
         if name in OPTIONAL:
             return name in enabled
-        return (name != "ossec-remoted" or home_type is HomeType.SERVER) and name not in off
+        return (name != "ossec-remoted" or home_type is Kind.SERVER) and name not in off
 
-    start = _AGENT_START if home_type is HomeType.AGENT else _MANAGER_START
-    stop = _AGENT_STOP if home_type is HomeType.AGENT else _MANAGER_STOP
-    stoppable = [name for group in stop for name in group if home_type is HomeType.SERVER or name != "ossec-remoted"]
+    start = _AGENT_START if home_type is Kind.AGENT else _MANAGER_START
+    stop = _AGENT_STOP if home_type is Kind.AGENT else _MANAGER_STOP
+    stoppable = [name for group in stop for name in group if home_type is Kind.SERVER or name != "ossec-remoted"]
     order = [name for name in stoppable if wanted(name)]
     return Roster(
         home_type=home_type,
@@ -150,27 +142,13 @@ def choose(
     )
 
 
-_COMMENT = re.compile(r"<!.*?(?:-->|!>)", re.DOTALL)
-
-
-def guess_type(init_conf: str, ossec_conf: str) -> HomeType:
-    """From `TYPE=` of ossec-init.conf; without one, from the sections of ossec.conf."""
-    match = re.search(r"""^\s*TYPE=["']?([a-z]+)""", init_conf, re.MULTILINE)
-    if match is not None and match[1] in set(HomeType):
-        return HomeType(match[1])
-    text = _COMMENT.sub("", ossec_conf)
-    if "<client>" in text:
-        return HomeType.AGENT
-    return HomeType.SERVER if "<remote>" in text else HomeType.LOCAL
-
-
 def switched_off(ossec_conf: str) -> frozenset[str]:
     """Daemons that this configuration leaves nothing to do.
 
     ossec-maild unless the last `email_notification` says yes; ossec-execd if there are `active-response` sections and
     each says `disabled`.  Comments do not count.
     """
-    text = _COMMENT.sub("", ossec_conf)
+    text = COMMENT.sub("", ossec_conf)
     off = set()
     if re.findall(r"<email_notification>([^<]*)</email_notification>", text)[-1:] != ["yes"]:
         off.add("ossec-maild")

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ossec.suite.roster import HomeType, Roster
+from ossec.config.kind import Kind
+from ossec.suite.roster import Roster
 
 UNIT_DIR = Path("/etc/systemd/system")
 SUMMARIES: Mapping[str, str] = {
@@ -61,7 +62,7 @@ _LOOKERS = ("ossec-logcollector", "ossec-syscheckd")
 
 
 def target_of(roster: Roster) -> str:
-    return "ossec-agent.target" if roster.home_type is HomeType.AGENT else "ossec-server.target"
+    return "ossec-agent.target" if roster.home_type is Kind.AGENT else "ossec-server.target"
 
 
 def render_units(home: Path, roster: Roster) -> dict[str, str]:
@@ -94,6 +95,7 @@ def _service(home: Path, name: str, roster: Roster, target: str) -> str:
         f"ExecStartPre={program} -t",
         f"ExecStart={program} -f",
         "ExecReload=/bin/kill -HUP $MAINPID",
+        *(("KillMode=process",) if name == "ossec-execd" else ()),  # its scripts may outlive it: one restarts the suite
         *_COMMON,
         *(line.format(home=home) for line in confinement),
         "",

@@ -6,14 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ossec.suite.roster import (
-    SWITCHES,
-    HomeType,
-    ProcessList,
-    choose,
-    guess_type,
-    switched_off,
-)
+from ossec.config.kind import Kind, guess_kind
+from ossec.suite.roster import SWITCHES, ProcessList, choose, switched_off
 
 NO_MAIL = frozenset({"ossec-maild"})
 ALL_OPTIONAL = frozenset({"ossec-dbd", "ossec-csyslogd", "ossec-agentlessd"})
@@ -27,28 +21,28 @@ def names(text: str) -> tuple[str, ...]:
     ("home_type", "enabled", "off", "start", "status"),
     [
         (
-            HomeType.SERVER,
+            Kind.SERVER,
             ALL_OPTIONAL,
             frozenset(),
             "dbd csyslogd agentlessd maild execd analysisd logcollector remoted syscheckd monitord",
             "monitord logcollector remoted syscheckd analysisd maild execd dbd csyslogd agentlessd",
         ),
         (
-            HomeType.SERVER,
+            Kind.SERVER,
             frozenset(),
             NO_MAIL,
             "execd analysisd logcollector remoted syscheckd monitord",
             "monitord logcollector remoted syscheckd analysisd execd",
         ),
         (
-            HomeType.LOCAL,
+            Kind.LOCAL,
             frozenset(),
             frozenset(),
             "maild execd analysisd logcollector syscheckd monitord",
             "monitord logcollector syscheckd analysisd maild execd",
         ),
         (
-            HomeType.AGENT,
+            Kind.AGENT,
             frozenset(),
             NO_MAIL,
             "execd agentd logcollector syscheckd",
@@ -57,7 +51,7 @@ def names(text: str) -> tuple[str, ...]:
     ],
 )
 def test_the_orders_are_those_of_ossec(
-    home_type: HomeType, enabled: frozenset[str], off: frozenset[str], start: str, status: str
+    home_type: Kind, enabled: frozenset[str], off: frozenset[str], start: str, status: str
 ) -> None:
     roster = choose(home_type, enabled, off)
     assert roster.start_order == names(start)
@@ -66,7 +60,7 @@ def test_the_orders_are_those_of_ossec(
 
 
 def test_maild_is_stopped_even_where_mail_is_off() -> None:
-    roster = choose(HomeType.LOCAL, off=NO_MAIL)
+    roster = choose(Kind.LOCAL, off=NO_MAIL)
     assert "ossec-maild" not in roster.start_order + roster.status_order
     assert [name for group in roster.stop_groups for name in group] == list(
         names("monitord logcollector syscheckd analysisd maild execd")
@@ -74,13 +68,13 @@ def test_maild_is_stopped_even_where_mail_is_off() -> None:
 
 
 def test_a_daemon_that_this_version_lacks_is_absent_and_nowhere_else() -> None:
-    roster = choose(HomeType.LOCAL, off=NO_MAIL, exists=lambda name: name != "ossec-syscheckd")
+    roster = choose(Kind.LOCAL, off=NO_MAIL, exists=lambda name: name != "ossec-syscheckd")
     assert roster.absent == ("ossec-syscheckd",)
     assert "ossec-syscheckd" not in roster.start_order + roster.status_order
 
 
 def test_collectors_start_after_the_analysis_and_stop_before_it() -> None:
-    roster = choose(HomeType.SERVER, ALL_OPTIONAL)
+    roster = choose(Kind.SERVER, ALL_OPTIONAL)
     starts = {name: index for index, group in enumerate(roster.start_groups) for name in group}
     stops = {name: index for index, group in enumerate(roster.stop_groups) for name in group}
     for collector in names("logcollector remoted syscheckd"):
@@ -122,15 +116,15 @@ def test_any_process_list_is_accepted(text: str) -> None:
 @pytest.mark.parametrize(
     ("init_conf", "ossec_conf", "expected"),
     [
-        ('DIRECTORY="/x"\nTYPE="agent"\n', "<remote>", HomeType.AGENT),
-        ("TYPE=server\n", "", HomeType.SERVER),
-        ('TYPE="other"\n', "<client>", HomeType.AGENT),
-        ("", "<!-- <client> --><remote>", HomeType.SERVER),
-        ("", "<!-- <client> !><global>", HomeType.LOCAL),
+        ('DIRECTORY="/x"\nTYPE="agent"\n', "<remote>", Kind.AGENT),
+        ("TYPE=server\n", "", Kind.SERVER),
+        ('TYPE="other"\n', "<client>", Kind.AGENT),
+        ("", "<!-- <client> --><remote>", Kind.SERVER),
+        ("", "<!-- <client> !><global>", Kind.LOCAL),
     ],
 )
-def test_the_type_is_read_or_guessed(init_conf: str, ossec_conf: str, expected: HomeType) -> None:
-    assert guess_type(init_conf, ossec_conf) is expected
+def test_the_type_is_read_or_guessed(init_conf: str, ossec_conf: str, expected: Kind) -> None:
+    assert guess_kind(init_conf, ossec_conf) is expected
 
 
 RESPONSE = "<active-response><command>x</command></active-response>"

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from ossec.suite.roster import HomeType, choose
+from ossec.config.kind import Kind
+from ossec.suite.roster import choose
 from ossec.suite.units import SUMMARIES, render_units
 
 
-@pytest.mark.parametrize("home_type", list(HomeType))
+@pytest.mark.parametrize("home_type", list(Kind))
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
-def test_systemd_finds_nothing_to_complain_about(tmp_path: Path, home_type: HomeType) -> None:
+def test_systemd_finds_nothing_to_complain_about(tmp_path: Path, home_type: Kind) -> None:
     home = tmp_path / "home"
     (home / "bin").mkdir(parents=True)
     enabled = frozenset({"ossec-dbd", "ossec-csyslogd", "ossec-agentlessd"})
@@ -33,7 +34,7 @@ def test_systemd_finds_nothing_to_complain_about(tmp_path: Path, home_type: Home
 
 def test_every_daemon_has_a_unit_and_the_target_wants_it() -> None:
     enabled = frozenset({"ossec-dbd", "ossec-csyslogd", "ossec-agentlessd"})
-    roster = choose(HomeType.SERVER, enabled)
+    roster = choose(Kind.SERVER, enabled)
     units = render_units(Path("/var/ossec"), roster)
     assert set(units) == {f"{name}.service" for name in roster.start_order} | {"ossec-server.target"}
     assert all(name in units["ossec-server.target"] for name in units if name.endswith(".service"))
@@ -43,6 +44,6 @@ def test_every_daemon_has_a_unit_and_the_target_wants_it() -> None:
 
 
 def test_only_execd_may_change_the_machine() -> None:
-    units = render_units(Path("/var/ossec"), choose(HomeType.LOCAL))
+    units = render_units(Path("/var/ossec"), choose(Kind.LOCAL))
     confined = {name for name, text in units.items() if "ProtectSystem=strict" in text}
     assert set(units) - confined == {"ossec-execd.service", "ossec-server.target"}
