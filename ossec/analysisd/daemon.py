@@ -30,6 +30,7 @@ log = logging.getLogger("ossec.analysisd")
 
 BATCH = 256  # datagrams between two writes: some 5 ms of work; a queue's kernel buffer may hold as few as ten
 TICK = 1.0  # seconds between looks at the calendar and at files that could not be written
+FORGOTTEN_PAUSE = 3600.0  # seconds between two warnings that the event memory is too small
 DRAIN_LIMIT = 20.0  # seconds to empty the queue at a stop; ossec-control kills after 45
 MAX_READ = 6144  # what OSSEC reads of a datagram, its NUL included
 GC_LOT = 20_000  # objects between two looks of the garbage collector, which costs 5 % of the time otherwise
@@ -91,6 +92,7 @@ class Analysisd(Service):
         self._open_responses(parts)
         self.inbox = Inbox(self.layout.event_queue, max_datagram=MAX_READ)
         self.loop.on_readable(self.inbox.fileno(), self._on_readable)
+        self._forgotten_told, self._tell_again = 0, 0.0
         self.loop.call_every(TICK, self._tick)
         _settle_memory()
 
@@ -191,6 +193,17 @@ class Analysisd(Service):
         self.analysis.engine.stores.lists.refresh()
         self.analysis.roll(int(time.time()))
         self.analysis.outputs.flush()
+        self._tell_forgotten()
+
+    def _tell_forgotten(self) -> None:
+        """Say, at most once an hour, that events had to leave the memory while they could still have counted."""
+        forgotten, now = self.analysis.engine.forgotten, self.loop.now()
+        if forgotten > self._forgotten_told and now >= self._tell_again:
+            log.warning(
+                "%d events had to be forgotten while rules could still have counted them: raise <memory_size>.",
+                forgotten - self._forgotten_told,
+            )
+            self._forgotten_told, self._tell_again = forgotten, now + FORGOTTEN_PAUSE
 
     # --- responses ---
 

@@ -126,9 +126,13 @@ def notify(state: str) -> None:
 
 
 def write_atomically(path: Path, content: bytes, mode: int = 0o640) -> None:
-    """Replace `path` in one step; a reader sees the old or the new content, never a part.  Not synced to disk."""
+    """Replace `path` in one step; a reader sees the old or the new content, never a part.  Not synced to disk.
+
+    Nobody else's file is written through a link planted at the temporary name.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as out:
             out.write(content)

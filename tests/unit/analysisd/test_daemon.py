@@ -238,3 +238,16 @@ def test_the_state_file_is_there_from_the_start(daemon: Running) -> None:
     values = dict(re.findall(r"(\w+)='(.*)'", daemon.layout.state_file("ossec-analysisd").read_text()))
     assert daemon.process is not None
     assert (values["pid"], values["events_received"], values["alerts_written"]) == (str(daemon.process.pid), "0", "0")
+
+
+def test_a_memory_that_is_too_small_is_told(daemon: Running) -> None:
+    path = daemon.layout.rules_dir / "t.xml"
+    counting = """<rule id="100300" level="10" frequency="100" timeframe="3600"><if_matched_sid>100201</if_matched_sid>
+<same_source_ip /><description>many logins</description></rule>
+</group>"""
+    path.write_text(path.read_text().rstrip().removesuffix("</group>") + counting)
+    daemon.layout.ossec_conf.write_text(CONFIGURATION.replace("<global>", "<global><memory_size>2048</memory_size>"))
+    daemon.start()
+    daemon.send(*(f"login u from 10.1.{number >> 8}.{number & 255}" for number in range(2100)))
+    wait_until(lambda: "raise <memory_size>" in daemon.log(), "the warning")
+    assert daemon.stop() == 0
