@@ -154,10 +154,7 @@ class Analysis:
                 self._handle_forwarded(event, dispatches)
                 continue
             if geoip is not None:
-                if event.srcip is not None:
-                    event.srcgeoip = geoip.find(event.srcip)
-                if event.dstip is not None:
-                    event.dstgeoip = geoip.find(event.dstip)
+                geoip.locate(event)
             statistics.events += 1
             if statistics.events > statistics.limit:
                 self._tell_excess(event)

@@ -12,6 +12,7 @@ from typing import Any
 from ossec.analysisd.decoders import Decoder
 from ossec.analysisd.engine import Engine
 from ossec.analysisd.event import Event
+from ossec.analysisd.geoip import GeoIP
 from ossec.analysisd.predecode import clean
 from ossec.analysisd.rules import Rule
 from ossec.analysisd.ruletests import PLACE, Example
@@ -72,8 +73,9 @@ def differences(example: Example, found: Judgement) -> list[Difference]:
 class Rehearsal:
     """One engine for all examples.  It should have stores of its own: what it knows is forgotten each time."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, geoip: GeoIP | None = None) -> None:
         self.engine = engine
+        self.geoip = geoip
         self._now = START
         names = engine.decoders.keys()
         self._given = {name: Decoder(name, key=name, type="ossec") for name in names}
@@ -169,6 +171,8 @@ class Rehearsal:
         engine = self.engine
         if given is None:
             engine.decode(event)
+            if self.geoip is not None:
+                self.geoip.locate(event)
         else:
             event.hostname = location
             event.decoder = self._given.get(given) or Decoder(given, key=given, type="ossec")

@@ -25,6 +25,7 @@ from ossec.analysisd.decoders import LABELS, Captured
 from ossec.analysisd.diagnostics import LoadError, Report
 from ossec.analysisd.engine import Engine, Verdict
 from ossec.analysisd.event import Event
+from ossec.analysisd.geoip import GeoIP, open_database
 from ossec.analysisd.loading import load_engine
 from ossec.analysisd.predecode import clean
 from ossec.analysisd.rules import Rule
@@ -91,6 +92,7 @@ class _Run:
         self.err = sys.stderr.buffer
         self.renderer = Renderer()
         self.alerts = 0
+        self.geoip: GeoIP | None = None
 
     def tell(self, *lines: str) -> None:
         """Lines with OSSEC's time stamp."""
@@ -148,6 +150,8 @@ class _Run:
         kind = home_kind(self.layout)
         configuration: Configuration = load_configuration(self.layout, path, PROGRAM, kind)
         internal = InternalOptions.load(self.layout, PROGRAM, quiet=True)
+        database = configuration.global_.geoipdb
+        self.geoip = open_database(self.layout.under(database) if database else None)
         report = Report(NAME)
         engine = None
         try:
@@ -165,6 +169,8 @@ class _Run:
     def _judge(self, engine: Engine, event: Event) -> Verdict:
         captured: Captured = []
         engine.decode(event, captured)
+        if self.geoip is not None:
+            self.geoip.locate(event)
         self.show(_phase_one(event))
         self.show(_phase_two(event, captured))
         if engine.accumulate(event):
@@ -297,7 +303,7 @@ def _json_line(event: Event, verdict: Verdict, steps: list[tuple[str, Rule, str]
 
     fields: dict[str, str] = {}
     for name in ("srcip", "dstip", "srcport", "dstport", "protocol", "action", "srcuser", "dstuser", "id", "url",
-                 "status", "command", "data", "system_name", "filename"):  # fmt: skip
+                 "status", "command", "data", "system_name", "filename", "srcgeoip", "dstgeoip"):  # fmt: skip
         value = getattr(event, name)
         if value is not None:
             fields[LABELS.get(name, name)] = text(value)

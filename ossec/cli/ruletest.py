@@ -16,6 +16,7 @@ from ossec import __version__
 from ossec.analysisd.decoder_loader import Source, load_decoders
 from ossec.analysisd.diagnostics import LoadError, Report
 from ossec.analysisd.engine import Engine, EngineOptions
+from ossec.analysisd.geoip import open_database
 from ossec.analysisd.lists import FileLists
 from ossec.analysisd.loading import load_engine
 from ossec.analysisd.rehearsal import Difference, Judgement, Rehearsal, differences
@@ -79,13 +80,13 @@ def command(paths: tuple[Path, ...], rules: Path | None, config: str | None, hom
     layout = find_home(home)
     try:
         examples = _examples(paths or (rules / "tests" if rules else layout.rule_tests_dir,))
-        engine = _load_folder(rules) if rules else _load_home(layout, Path(config) if config else None)
+        rehearsal = _load_folder(rules) if rules else _load_home(layout, Path(config) if config else None)
     except NotTried as error:
         for line in error.lines:
             click.echo(line.encode("utf-8", "surrogateescape"), err=True)
         sys.exit(NOT_TRIED)
     try:
-        good = _run(Rehearsal(engine), examples, _Json() if as_json else _Text(verbose), stop)
+        good = _run(rehearsal, examples, _Json() if as_json else _Text(verbose), stop)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that closing it cannot fail again
         good = False
@@ -124,19 +125,21 @@ def _refusal(report: Report) -> NotTried:
     return NotTried(*report.lines, *[f"{PROGRAM}: ERROR: {note}" for note in report.notes if note.fatal])
 
 
-def _load_home(layout: Layout, path: Path | None) -> Engine:
+def _load_home(layout: Layout, path: Path | None) -> Rehearsal:
     report = Report()
     try:
         configuration = load_configuration(layout, path, "ossec-logtest", home_kind(layout))
         internal = InternalOptions.load(layout, "ossec-logtest", quiet=True)
-        return load_engine(layout, configuration, internal, OWN_NAME, report, write=False, fresh=True)
+        engine = load_engine(layout, configuration, internal, OWN_NAME, report, write=False, fresh=True)
     except (ConfigurationError, InvalidOption) as error:
         raise NotTried(*error.lines) from None
     except LoadError:
         raise _refusal(report) from None
+    database = configuration.global_.geoipdb
+    return Rehearsal(engine, open_database(layout.under(database) if database else None))
 
 
-def _load_folder(folder: Path) -> Engine:
+def _load_folder(folder: Path) -> Rehearsal:
     """decoder.xml, local_decoder.xml, rules/ and lists/ of a folder as etc/ of this project."""
     if not (folder / "decoder.xml").is_file() and (folder / "etc" / "ossec.conf").is_file():
         return _load_home(Layout(folder.absolute()), None)
@@ -155,7 +158,7 @@ def _load_folder(folder: Path) -> Engine:
     except LoadError:
         raise _refusal(report) from None
     stores = Stores(lists=FileLists(Layout(folder.absolute()), lists))
-    return Engine(found, rules, EngineOptions(own_name=OWN_NAME), stores)
+    return Rehearsal(Engine(found, rules, EngineOptions(own_name=OWN_NAME), stores))
 
 
 def _rule_names(folder: Path) -> list[str]:

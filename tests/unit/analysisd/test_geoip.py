@@ -103,3 +103,25 @@ def test_garbage_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"garbage")
     assert open_database(tmp_path / "x") is None
     assert open_database(None) is None
+
+
+def test_a_database_that_is_written_over_is_used_once_it_is_complete(
+    database: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    geoip = GeoIP(database)
+    assert geoip.find(b"1.1.2.3") == b"US / CA"
+    whole = mmdb.encode({"1.1.0.0/16": NY})
+    with database.open("r+b") as file:  # in place, as many tools write
+        file.truncate(10)
+        geoip.refresh()
+        geoip.find.cache_clear()
+        assert geoip.find(b"1.1.2.3") == b"US / CA"
+        file.write(whole)
+    geoip.refresh()
+    geoip.refresh()
+    assert geoip.find(b"1.1.2.3") == b"US / NY"
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    database.unlink()
+    geoip.refresh()
+    assert geoip.find(b"1.1.9.9") == b"US / NY"
+    geoip.close()

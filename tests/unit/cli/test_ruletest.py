@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from ossec.cli import ruletest
 from ossec.layout import Layout
 from tests.support import make_bare_home
+from tests.unit.analysisd import mmdb
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 DECODERS = """<decoder name="app"><program_name>^app</program_name></decoder>
@@ -165,6 +166,21 @@ def test_rules_that_do_not_load_are_told(layout: Layout, tmp_path: Path) -> None
     done = run(layout, good)
     assert done.exit_code == 2
     assert f"{layout.rules_dir / 't.xml'}:7: rule 100201: unknown element <mach>, did you mean match?" in done.stderr
+
+
+def test_places_of_addresses_count(layout: Layout, tmp_path: Path) -> None:
+    record = {"country": {"iso_code": "US"}}
+    (layout.home / "etc" / "geo.mmdb").write_bytes(mmdb.encode({"192.0.2.0/24": record}))
+    path = examples(tmp_path / "x", (LOGIN, {"rule": 100206}), (LOGIN.replace("192.0.2", "10.0.0"), {"rule": 100201}))
+    rule = '<rule id="100206" level="7"><if_sid>100201</if_sid><srcgeoip>^US</srcgeoip></rule></group>'
+    (layout.rules_dir / "t.xml").write_text(RULES.removesuffix("</group>\n") + rule)
+    text = layout.ossec_conf.read_text()
+    layout.ossec_conf.write_text(text.replace("<rules>", "<global><geoipdb>etc/geo.mmdb</geoipdb></global><rules>"))
+    assert run(layout, path).exit_code == 0
+    tool = [sys.executable, "-c", "from ossec.cli.logtest import main; main()", "-D", str(layout.home), "-a", "--json"]
+    done = subprocess.run(tool, input=LOGIN.encode(), capture_output=True, check=True, cwd=CHECKOUT)
+    assert b"Src Location: US\n" in done.stdout
+    assert json.loads(done.stdout.splitlines()[-1])["fields"]["srcgeoip"] == "US"
 
 
 def test_what_the_home_has_seen_does_not_matter_nor_change(layout: Layout, tmp_path: Path) -> None:
