@@ -1,4 +1,7 @@
-"""agent_control and list_agents against what OSSEC's printed and sent (help texts are our own: `{HELP}`)."""
+"""agent_control, list_agents and rootcheck_control against what OSSEC's printed and sent.
+
+Help texts are our own: `{HELP}` stands for OSSEC's in a recording.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,16 @@ import pytest
 from click.testing import CliRunner
 
 from ossec.agents import control
-from ossec.cli import agent_control, list_agents
+from ossec.cli import agent_control, list_agents, rootcheck_control
 from ossec.cli.agent_control import run_tool
 from ossec.layout import Layout
 
 ROWS = [json.loads(line) for line in Path(__file__).with_name("control_tools.jsonl").read_text().splitlines()]
-TOOLS = {"agent_control": agent_control.command, "list_agents": list_agents.command}
+TOOLS = {
+    "agent_control": agent_control.command,
+    "list_agents": list_agents.command,
+    "rootcheck_control": rootcheck_control.command,
+}
 OURS = [row for row in ROWS if row["tool"] in TOOLS]
 
 NOW = 1795321296  # when the listings were recorded; other times there are fixed
@@ -77,6 +84,12 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     "agent_control -i 099 -j": {"rc": 1, "stdout": '{"error":40,"description":"Invalid agent id \'099\'"}'},
     # short IDs
     "agent_control -i 1": {"as": "agent_control -i 001"},
+    # where OSSEC prints `(null)` or text
+    "rootcheck_control -l -j": {"as": "agent_control -l -j", "cut": DEVICE, "end": DEVICE_JSON},
+    "rootcheck_control -i 001 -j": {"stdout": '{"error":0,"response":[]}'},
+    "rootcheck_control -i 099 -j": {"stdout": '{"error":32,"description":"Invalid agent id \'099\'."}'},
+    "rootcheck_control -u 099 -j": {"stdout": '{"error":32,"description":"Invalid agent id \'099\'."}'},
+    "rootcheck_control -u 001 -j": {"stdout": '{"error":0,"response":"Policy and auditing database updated"}'},
     # the local host is restarted locally
     "agent_control -R 000": {"ar_queue": [], "execq": ["restart-ossec0 - null (from_the_server) (no_rule_id)"]},
 }
@@ -156,7 +169,7 @@ def run(row: dict[str, Any], layout: Layout) -> tuple[int, str, str]:
     @click.argument("words", nargs=-1, type=click.UNPROCESSED)
     def start(words: tuple[str, ...]) -> None:
         nonlocal status
-        status = run_tool(tool, row["tool"], list(words), getopt=row["tool"] == "agent_control")
+        status = run_tool(tool, row["tool"], list(words), getopt=row["tool"] != "list_agents")
 
     result = CliRunner().invoke(start, ["--", *row["argv"]], env={"OSSEC_HOME": str(layout.home)})
     assert result.exception is None, result.exception
@@ -171,7 +184,8 @@ def test_a_recorded_run(row: dict[str, Any], home: Layout, monkeypatch: pytest.M
     local = bound(home.exec_queue)
     different = DIFFERENT.get(key(row), {})
     if "as" in different:
-        row = {**next(other for other in OURS if key(other) == different["as"]), "argv": row["argv"]}
+        like = next(other for other in OURS if key(other) == different["as"])
+        row = {**like, "argv": row["argv"], "tool": row["tool"]}
     status, stdout, stderr = run(row, home)
 
     expected = different.get("stdout", row["stdout"]).replace(different.get("cut", "\0"), "")
