@@ -191,6 +191,8 @@ class Analysisd(Service):
 
     def _tick(self) -> None:
         self.analysis.engine.stores.lists.refresh()
+        if self.analysis.geoip is not None:
+            self.analysis.geoip.refresh()
         self.analysis.roll(int(time.time()))
         self.analysis.outputs.flush()
         self._tell_forgotten()

@@ -251,3 +251,37 @@ def test_a_memory_that_is_too_small_is_told(daemon: Running) -> None:
     daemon.send(*(f"login u from 10.1.{number >> 8}.{number & 255}" for number in range(2100)))
     wait_until(lambda: "raise <memory_size>" in daemon.log(), "the warning")
     assert daemon.stop() == 0
+
+
+def test_a_list_that_changes_is_in_force_without_a_reload(daemon: Running) -> None:
+    layout = daemon.layout
+    text = layout.rules_dir / "t.xml"
+    rule = (
+        '<rule id="100300" level="8"><if_sid>100201</if_sid><list field="srcip">lists/bad</list>'
+        "<description>listed</description></rule></group>"
+    )
+    text.write_text(text.read_text().rstrip().removesuffix("</group>") + rule)
+    conf = layout.ossec_conf
+    conf.write_text(conf.read_text().replace("</include>", "</include><list>lists/bad</list>"))
+    source = layout.home / "lists" / "bad"
+    source.parent.mkdir()
+    source.write_text("192.0.2.1:\n")
+    compile_lists = [sys.executable, "-c", "from ossec.cli.makelists import main; main()", "-D", str(layout.home)]
+    subprocess.run(compile_lists, cwd=CHECKOUT, check=True, capture_output=True)
+    daemon.start()
+    daemon.send("login joe from 192.0.2.1", "login joe from 192.0.2.2")
+    wait_until(lambda: len(daemon.alerts()) == 2, "both alerts")
+    assert [alert.rule for alert in daemon.alerts()] == [100300, 100201]
+    source.write_text("192.0.2.2:\n")
+    subprocess.run([*compile_lists, "-F"], cwd=CHECKOUT, check=True, capture_output=True)
+    wait_until(lambda: "The list lists/bad has changed and was read again." in daemon.log(), "the list")
+    daemon.send("login ann from 192.0.2.1", "login ann from 192.0.2.2")
+    wait_until(lambda: len(daemon.alerts()) == 4, "both alerts")
+    assert [alert.rule for alert in daemon.alerts()] == [100300, 100201, 100201, 100300]
+    assert daemon.stop() == 0
+
+
+def test_the_state_file_tells_what_was_missed(daemon: Running) -> None:
+    daemon.start()
+    values = dict(re.findall(r"(\w+)='(.*)'", daemon.layout.state_file("ossec-analysisd").read_text()))
+    assert [values[key] for key in ("stream_published", "stream_missed", "pattern_give_ups")] == ["0", "0", "0"]
