@@ -89,7 +89,7 @@ def ours(home: Layout, tree: Path, workers: int) -> dict[str, float]:
     memory = Memory(daemon.pid)
     memory.start()
     told, first = receive(inbox)
-    home.syscheck_run.write_text("")
+    home.syscheck_run_file.write_text("")
     again, second = receive(inbox)
     memory.ended.set()
     memory.join()

@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 DEFAULT_HOME = Path("/var/ossec")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 HOME_MARK = Path("etc/ossec.conf")  # what tells that a directory is a home
 
 
@@ -189,6 +191,33 @@ class Layout:
         return self.home / "queue" / "ossec" / ".alert_number"
 
     @property
+    def readers_dir(self) -> Path:
+        """How far each output has come in the alert stream."""
+        return self.home / "queue" / "readers"
+
+    def reader_position(self, name: str) -> Path:
+        """Where an output goes on after a restart; `name` is letters, digits, `-` and `.`."""
+        return self.readers_dir / name
+
+    @property
+    def mail_dir(self) -> Path:
+        """Mails that wait, and maild's state."""
+        return self.home / "queue" / "mail"
+
+    @property
+    def mail_state(self) -> Path:
+        return self.mail_dir / "state"
+
+    def mail(self, name: str) -> Path:
+        """A mail that waits."""
+        return self.mail_dir / name
+
+    @property
+    def refused_mail_dir(self) -> Path:
+        """Mails that the server refused for good."""
+        return self.mail_dir / "refused"
+
+    @property
     def fts_dir(self) -> Path:
         return self.home / "queue" / "fts"
 
@@ -267,6 +296,10 @@ class Layout:
         """Exists while file changes are taken over in silence; `base` is `syscheck` or `(NAME) IP`."""
         return self.syscheck_dir / f".{base}.maint"
 
+    def syscheck_database(self, location: str) -> Path:
+        """What is known of a host's files: `syscheck` for this one, `(NAME) IP->syscheck` for an agent's."""
+        return self.syscheck_dir / location
+
     def rootcheck_database(self, location: str) -> Path:
         """Rootcheck's findings: `rootcheck` for this host, `(NAME) IP->rootcheck` for an agent."""
         return self.rootcheck_dir / location
@@ -313,6 +346,10 @@ class Layout:
     def alerts_log(self) -> Path:
         return self.alerts_dir / "alerts.log"
 
+    def alerts_of(self, day: date) -> Path:
+        """The alerts of a day, as outputs read them."""
+        return self.alerts_dir / str(day.year) / MONTHS[day.month - 1] / f"ossec-alerts-{day.day:02d}.log"
+
     @property
     def alerts_json(self) -> Path:
         return self.alerts_dir / "alerts.json"
@@ -334,11 +371,6 @@ class Layout:
     @property
     def control_lock(self) -> Path:
         return self.home / "var" / "start-script-lock"
-
-    @property
-    def syscheck_run(self) -> Path:
-        """An order to syscheckd: look at everything now."""
-        return self.run_dir / ".syscheck_run"
 
     def pid_file(self, daemon: str, pid: int) -> Path:
         return self.run_dir / f"{daemon}-{pid}.pid"

@@ -62,6 +62,10 @@ class SyscheckDatabase:
 
     def add(self, flags: bytes, sums: bytes, time: int, name: bytes, instead_of: Entry | None = None) -> None:
         """Append a line; the one it supersedes is marked after that, so a crash in between leaves the newer one."""
+        size = os.fstat(self._file).st_size
+        if size < self._end:  # emptied by syscheck_control: what it held no longer counts
+            self._index.clear()
+            self._end, instead_of = size, None
         line = b"%b%b !%d %b\n" % (flags, sums, time, name)
         os.pwrite(self._file, line, self._end)
         if instead_of is not None:

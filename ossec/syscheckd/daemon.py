@@ -235,7 +235,7 @@ class Syscheckd(Service):
     # scans
     def _look(self) -> None:
         """Is one due?"""
-        asked = self.layout.syscheck_run
+        asked = self.layout.syscheck_run_file
         if asked.exists():
             asked.unlink(missing_ok=True)
             self.schedule.ask()

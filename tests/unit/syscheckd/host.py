@@ -134,7 +134,7 @@ class Host:
     def wait_for_scan(self, number: int) -> None:
         """The end of the scan of this number; from the second on it is asked for."""
         if number > 1 and self.scans() < number:
-            self.layout.syscheck_run.write_text("")
+            self.layout.syscheck_run_file.write_text("")
         self.turn_until(lambda: self.scans() >= number, f"scan {number}")
 
     def settle(self) -> None:

@@ -41,10 +41,12 @@ class Ours(NamedTuple):
     unsaid: tuple[str, ...] = ()
 
 
-ONE = b"8:syscheck:1:33188:0:0:c4ca4238a0b923820dcc509a6f75849b:356a192b7913b04c54574d18c28d46e6395428ab:" + (
+ONE = (
+    b"8:syscheck:1:33188:0:0:c4ca4238a0b923820dcc509a6f75849b:356a192b7913b04c54574d18c28d46e6395428ab:"
     b"6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b "
 )
-TWO = b"8:syscheck:2:33188:0:0:b6d767d2f8ed5d21a44b0e5886680cb9:12c6fc06c99a462375eeb3f43dfd832b08ca9e17:" + (
+TWO = (
+    b"8:syscheck:2:33188:0:0:b6d767d2f8ed5d21a44b0e5886680cb9:12c6fc06c99a462375eeb3f43dfd832b08ca9e17:"
     b"785f3ec7eb32f30b90cd0fcf3657d388b5ff4297f2f9716ff66e9b69c05ddd09 "
 )
 VANISHED = "Error opening directory"  # of a file that went while its event waited
@@ -145,12 +147,12 @@ def perform(host: Host, step: dict[str, Any]) -> None:
 
 def wait(host: Host) -> None:
     if host.inbox is None:  # queue-restart: until the next scan noticed that nobody listens
-        host.layout.syscheck_run.write_text("")
+        host.layout.syscheck_run_file.write_text("")
         host.turn_until(lambda: any("(1224)" in line for line in host.log.lines), "a lost queue")
         return
     if "<scan_on_start>no" in host.layout.ossec_conf.read_text():
         assert host.messages == []
-        host.layout.syscheck_run.write_text("")
+        host.layout.syscheck_run_file.write_text("")
         host.turn_until(lambda: host.scans() == 1, "the scan")
         return
     if host.scans() == 0:
@@ -173,7 +175,7 @@ def recorded(run: dict[str, Any], host: Host) -> list[tuple[int, bytes]]:
         text = text_of(message["msg"])
         path = text.partition(b" ")[2].decode("latin-1")
         if path in longer:
-            size, colon, rest = text.removeprefix(b"8:syscheck:").partition(b":")
+            size, _, rest = text.removeprefix(b"8:syscheck:").partition(b":")
             text = b"8:syscheck:%d:%b" % (int(size) + longer[path], rest)
         if os.geteuid() != 0 and 'check_all="yes"' in run["config"]:
             text = re.sub(rb"^(8:syscheck:\d+:[1-9]\d*):0:0:", rb"\1:%d:%d:" % (os.getuid(), os.getgid()), text)
@@ -267,7 +269,7 @@ def say(run: dict[str, Any], tmp_path: Path) -> tuple[list[str], int]:
         return host.log.lines, status
 
 
-# What OSSEC refuses, and ours takes: as it is documented, or, where OSSEC itself says that it ignores it, with a warning.
+# What OSSEC refuses, and ours takes: as documented, or, where OSSEC itself says that it ignores it, with a warning.
 TAKEN = {"attr-norecurse-no", "scan-day-notsunday", "attr-missing", "attr-none", "attr-sha256-no"}
 MANGLED = {"scan-time-93": "'3-9:3'"}  # OSSEC shows a part of the value
 
