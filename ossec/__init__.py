@@ -28,6 +28,7 @@ Where to look:
 `regex`            OS_Match, OS_Regex and PCRE2 → matchers; many patterns in one pass
 `queues`           Unix datagram sockets, in and out
 `agents`           what a server knows of its agents: keys, status, traces; the tools around them
+`alertstream`      the alert files as every output reads them, with a position that outlives a restart
 `daemon`           the skeleton: options, pid files, privileges, signals, loop, ossec.log
 `logcollector`     follows files and the journal, sends each line to the queue
 `analysisd`        decoders, rules, correlation; writes alerts and decides on responses

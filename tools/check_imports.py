@@ -10,7 +10,7 @@ import ast
 import sys
 from pathlib import Path
 
-KERNEL = {"errors", "layout", "config", "messages", "regex", "queues", "daemon", "crypto", "agents"}
+KERNEL = {"errors", "layout", "config", "messages", "regex", "queues", "daemon", "crypto", "agents", "alertstream"}
 ANYTHING = {"cli"}  # tools stand on top of all
 PACKAGE = Path(__file__).resolve().parent.parent / "ossec"
 

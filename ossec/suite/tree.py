@@ -60,6 +60,8 @@ _MANAGER = (
     Directory("queue/agent-info", 0o750, REMOTE_USER),
     Directory("queue/agentless", 0o750, MAIN_USER),
     Directory("queue/fts", 0o750, MAIN_USER),
+    Directory("queue/mail", 0o750, MAIL_USER),
+    Directory("queue/readers", 0o750, MAIL_USER),
     Directory("queue/rids", 0o750, REMOTE_USER),
     Directory("queue/rootcheck", 0o750, MAIN_USER),
     Directory("rules", 0o550),
