@@ -206,7 +206,8 @@ def _reason(engine: Engine, wanted: int, won: Rule | None, steps: list[tuple[str
     text = f"rule {' under '.join([*above, str(rule.id)])} was not tried: " if above else ""
     step, element = outcome[rule.id]
     if step == "fail":
-        return f"{text}the <{element}> of rule {rule.id} does not hold"
+        asked = rule.wants(element)
+        return f"{text}<{element}>{'' if asked is None else f' {asked}'} of rule {rule.id} does not hold"
     if won is None:
         return f"{text}rule {rule.id} matched, but alone it alerts of nothing (noalert)"
     return f"{text}rule {rule.id} matched, then rule {won.id}, which decided"

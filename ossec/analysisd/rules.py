@@ -130,6 +130,22 @@ class Rule:
 
     firedtimes: int = 0  # how often it was the final one since the hour began
 
+    def wants(self, element: str) -> str | None:
+        """What an element of the rule asks for, as written, to be shown; None where it is not one text."""
+        names = (element, f"{element}_pcre2", *(("pcre2",) if element == "regex" else ()))
+        pattern = next((self.patterns[name] for name in names if name in self.patterns), None)
+        if pattern is not None:
+            return pattern.pattern.decode("utf-8", "surrogateescape")
+        if element == "field" and len(self.fields) == 1:
+            name, matcher = self.fields[0]
+            return f"{name}: {matcher.pattern.decode('utf-8', 'surrogateescape')}"
+        if element in ("srcip", "dstip"):
+            addresses = getattr(self, element)
+            return None if addresses is None else " ".join(entry.text for entry in addresses.entries)
+        if element == "frequency":
+            return f"{self.frequency} in {self.timeframe} s"
+        return getattr(self, element) if element in ("decoded_as", "action", "compiled_rule") else None
+
     @property
     def composite(self) -> bool:
         """Whether earlier events are counted."""

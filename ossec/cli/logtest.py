@@ -209,7 +209,9 @@ class _Run:
         elif step == "children":
             self.show(b"       *Trying child rules.\n")
         elif self.options["explain"]:
-            self.show(b"       *Rule %d: <%s> does not hold.\n" % (rule.id, element.encode()))
+            wanted = rule.wants(element)
+            asked = "" if wanted is None else f" {wanted}"
+            self.show(_raw(f"       *Rule {rule.id}: <{element}>{asked} does not hold.\n"))
         if step in ("fail", "match"):
             steps.append((step, rule, element))
 
@@ -295,6 +297,11 @@ def _phase_three(rule: Rule, alerts: bool) -> bytes:
     return _raw(text)
 
 
+def _failure(rule: Rule, element: str) -> dict[str, str | None]:
+    wanted = rule.wants(element)
+    return {"failed": element, "wanted": None if wanted is None else _raw(wanted).decode("utf-8", "replace")}
+
+
 def _json_line(event: Event, verdict: Verdict, steps: list[tuple[str, Rule, str]] | None) -> bytes:
     """Everything about one event; bytes that are not UTF-8 become U+FFFD."""
 
@@ -326,7 +333,7 @@ def _json_line(event: Event, verdict: Verdict, steps: list[tuple[str, Rule, str]
         answer["rule"] = {
             "id": rule.id,
             "level": rule.level,
-            "description": rule.description,
+            "description": None if rule.description is None else text(_raw(rule.description)),
             "groups": list(rule.groups),
             "info": [{"type": kind, "value": value} for kind, value in rule.info],
             "cve": rule.cve,
@@ -337,7 +344,7 @@ def _json_line(event: Event, verdict: Verdict, steps: list[tuple[str, Rule, str]
         }
     if steps is not None:
         answer["tried"] = [
-            {"id": rule.id, "matched": step == "match", **({"failed": element} if element else {})}
+            {"id": rule.id, "matched": step == "match", **(_failure(rule, element) if element else {})}
             for step, rule, element in steps
         ]
     return json.dumps(answer).encode() + b"\n"

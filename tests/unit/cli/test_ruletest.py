@@ -89,7 +89,7 @@ def test_what_comes_out_otherwise_is_shown_with_its_reason(layout: Layout, tmp_p
     assert done.stdout == (
         f"FAIL app.ini:2 [a login]\n     {LOGIN}\n"
         "   - rule   100202\n   + rule   100201\n   - level  9\n   + level  5\n"
-        "     the <user> of rule 100202 does not hold\n\n"
+        "     <user> root of rule 100202 does not hold\n\n"
         "2 examples of 1 file: 1 as expected, 1 otherwise\n"
     )
 
@@ -103,7 +103,7 @@ def test_what_comes_out_otherwise_is_shown_with_its_reason(layout: Layout, tmp_p
         (
             "Nov 1 x",
             100202,
-            "rule 100202 under 100201 under 100100 was not tried: the <decoded_as> of rule 100100 does not hold",
+            "rule 100202 under 100201 under 100100 was not tried: <decoded_as> app of rule 100100 does not hold",
         ),
         ("Nov 1 x", 1, "rule 1 matched, but alone it alerts of nothing (noalert)"),
     ],

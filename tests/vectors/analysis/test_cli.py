@@ -106,7 +106,7 @@ def test_json_tells_rule_fields_and_what_was_tried(home: Path) -> None:
     assert answer["rule"]["line"] == 6
     assert answer["fields"] == {"dstuser": "joe", "srcip": "1.1.1.1"}
     assert answer["verdict"] == "alert"
-    assert answer["tried"][-1] == {"id": 100202, "matched": False, "failed": "user"}
+    assert answer["tried"][-1] == {"id": 100202, "matched": False, "failed": "user", "wanted": "root"}
 
 
 def test_a_test_of_the_configuration_names_every_mistake(tmp_path: Path) -> None:
