@@ -97,16 +97,27 @@ def check(
 
 
 def verify(layout: Layout, path: Path) -> tuple[list[str], int]:
-    """What verify-agent-conf prints of a file, all blocks of it, and its exit status."""
-    problems = Problems(VERIFIER, path, shared=True)
-    reading = Reading(VERIFIER, layout, problems, Machine(), remote_commands=True)
-    try:
-        roots = dialect.read(path)
-    except DialectError as error:
-        refuse_file(reading, error)
-    else:
-        _read_blocks(reading, roots, None, ("localfile",))
-    return problems.lines(), REFUSED if problems.failed else 0
+    """What verify-agent-conf prints of a file, all blocks of it, and its exit status.
+
+    OSSEC's looks at `localfile` only; ours goes on to the other sections and says what an agent would say to them.  An
+    attribute that nobody knows is a mistake too: the block would be for all agents.
+    """
+    upstream: list[str] = []
+    ours: list[str] = []
+    refused = False
+    for program, sections in ((VERIFIER, ("localfile",)), ("ossec-syscheckd", ("syscheck", "rootcheck"))):
+        problems = Problems(VERIFIER, path, shared=True)
+        reading = Reading(program, layout, problems, Machine(), remote_commands=True)
+        try:
+            roots = dialect.read(path)
+        except DialectError as error:
+            refuse_file(reading, error)
+        else:
+            _read_blocks(reading, roots, None, sections)
+        refused = refused or problems.failed or any("): ERROR: " in line for line in problems.upstream)
+        upstream += [line for line in problems.upstream if line not in upstream]
+        ours += [line for line in problems.own_lines() if line not in ours]
+    return upstream + ours, REFUSED if refused else 0
 
 
 def add(reading: Reading, agent: Agent, *, remote_commands: bool) -> list[str]:

@@ -46,7 +46,8 @@ def _log_format(reading: Reading, node: Node) -> tuple[str, tuple[tuple[str, str
     value = node.text
     attributes = tuple(node.attributes)
     if value not in UPSTREAM_FORMATS and value not in OUR_FORMATS and not _MULTI_LINE.fullmatch(value):
-        raise bad_value(node, f"a known format{nearest(value, UPSTREAM_FORMATS + OUR_FORMATS)} -")
+        near = nearest(value, UPSTREAM_FORMATS + OUR_FORMATS).removeprefix("; ")
+        raise bad_value(node, f"a known format ({near})" if near else "a known format")
     given = {key for key, content in attributes if content}
     timers = len(given & {"timeout", "window"})
     lacks = ""
