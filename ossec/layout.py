@@ -300,10 +300,6 @@ class Layout:
         """What is known of a host's files: `syscheck` for this one, `(NAME) IP->syscheck` for an agent's."""
         return self.syscheck_dir / location
 
-    def syscheck_database(self, location: str) -> Path:
-        """File changes: `syscheck` for this host, `(NAME) IP->syscheck` for an agent."""
-        return self.syscheck_dir / location
-
     def rootcheck_database(self, location: str) -> Path:
         """Rootcheck's findings: `rootcheck` for this host, `(NAME) IP->rootcheck` for an agent."""
         return self.rootcheck_dir / location

@@ -28,7 +28,7 @@ PROGRAM = "syscheck_control"
 UPDATED = "Integrity check database updated"
 LABELS = {"size": "Size:", "perm": "Perm:", "uid": "Uid: ", "gid": "Gid: ", "md5": "Md5: ", "sha1": "Sha1:"}
 SCAN_HINT = "\n   To run an integrity scan, use: agent_control -r -u <id>"
-BAD_ARGUMENTS, BAD_FILE, BAD_ID = 30, 31, 32  # numbers of OSSEC's answers in JSON
+BAD_ARGUMENTS, BAD_FILE, BAD_ID, BAD_ID_TO_EMPTY = 30, 31, 32, 33  # numbers of OSSEC's answers in JSON
 PROGRESS_INTERVAL = 0.5  # seconds between two looks at the state file
 EPILOG = """\b
 Emptying a database starts no scan: agent_control -r -u ID does.
@@ -104,12 +104,12 @@ class Tool:
         silence = status.silent_after(notify)
         return [status.local_agent(self.layout), *status.survey(self.layout, known, time.time(), silence)]
 
-    def _find(self, identity: str) -> Agent:
+    def _find(self, identity: str, number: int = BAD_ID) -> Agent:
         if identity in LOCAL_NAMES:
             return status.local_agent(self.layout)
         row = KeyStore(self.layout.client_keys).read().find(identity)
         if row is None:
-            raise Refused(f"Invalid agent id '{identity}'.", BAD_ID)
+            raise Refused(f"Invalid agent id '{identity}'.", number)
         return next(agent for agent in self._agents() if agent.row == row)
 
     def _list(self) -> None:
@@ -127,7 +127,7 @@ class Tool:
         if identity == "all":
             integrity.clear_all(self.layout)
         else:
-            integrity.clear(self.layout, self._find(identity))
+            integrity.clear(self.layout, self._find(identity, BAD_ID_TO_EMPTY))
         self.out(listing.answer(UPDATED) if self.request.as_json else f"\n** {UPDATED}.\n\n")
 
     # changes
@@ -292,7 +292,11 @@ def command(context: click.Context, /, home: str | None, rest: tuple[str, ...], 
         Tool(layout, request, lambda text: click.echo(text.encode("utf-8", "surrogateescape"), nl=False)).run()
     except Refused as refusal:
         if request.as_json:
-            text = str(refusal) if refusal.number == BAD_ID else str(refusal).partition("\n")[0].rstrip(".")
+            text = (
+                str(refusal)
+                if refusal.number in (BAD_ID, BAD_ID_TO_EMPTY)
+                else str(refusal).partition("\n")[0].rstrip(".")
+            )
             click.echo(listing.failure(refusal.number, text), nl=False)
         else:
             click.echo(f"\n** {refusal}\n\n{context.get_help()}")

@@ -1,4 +1,4 @@
-"""agent_control, list_agents and rootcheck_control against what OSSEC's printed and sent.
+"""agent_control, list_agents, rootcheck_control, syscheck_control against what OSSEC's printed and sent.
 
 Help texts are our own: `{HELP}` stands for OSSEC's in a recording.
 """
@@ -20,7 +20,7 @@ import pytest
 from click.testing import CliRunner
 
 from ossec.agents import control
-from ossec.cli import agent_control, list_agents, rootcheck_control
+from ossec.cli import agent_control, list_agents, rootcheck_control, syscheck_control
 from ossec.cli.agent_control import run_tool
 from ossec.layout import Layout
 
@@ -29,8 +29,8 @@ TOOLS = {
     "agent_control": agent_control.command,
     "list_agents": list_agents.command,
     "rootcheck_control": rootcheck_control.command,
+    "syscheck_control": syscheck_control.command,
 }
-OURS = [row for row in ROWS if row["tool"] in TOOLS]
 
 NOW = 1795321296  # when the listings were recorded; other times there are fixed
 SECRET = "0123456789abcdef" * 4
@@ -85,6 +85,7 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     # short IDs
     "agent_control -i 1": {"as": "agent_control -i 001"},
     # where OSSEC prints `(null)` or text
+    "syscheck_control -l -j": {"cut": DEVICE, "end": DEVICE_JSON},
     "rootcheck_control -l -j": {"as": "agent_control -l -j", "cut": DEVICE, "end": DEVICE_JSON},
     "rootcheck_control -i 001 -j": {"stdout": '{"error":0,"response":[]}'},
     "rootcheck_control -i 099 -j": {"stdout": '{"error":32,"description":"Invalid agent id \'099\'."}'},
@@ -176,7 +177,7 @@ def run(row: dict[str, Any], layout: Layout) -> tuple[int, str, str]:
     return status, result.stdout, result.stderr
 
 
-@pytest.mark.parametrize("row", OURS, ids=map(key, OURS))
+@pytest.mark.parametrize("row", ROWS, ids=map(key, ROWS))
 def test_a_recorded_run(row: dict[str, Any], home: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "PATIENCE", 0.0)
     away = "note" in row
@@ -184,7 +185,7 @@ def test_a_recorded_run(row: dict[str, Any], home: Layout, monkeypatch: pytest.M
     local = bound(home.exec_queue)
     different = DIFFERENT.get(key(row), {})
     if "as" in different:
-        like = next(other for other in OURS if key(other) == different["as"])
+        like = next(other for other in ROWS if key(other) == different["as"])
         row = {**like, "argv": row["argv"], "tool": row["tool"]}
     status, stdout, stderr = run(row, home)
 
