@@ -39,7 +39,6 @@ MAX_STATS_FILE = 4096  # a file of stats/ holds one number
 MAX_SENDERS = 10_000  # forwarding servers whose file is known to exist
 
 
-
 class RulesError(ConfigError):
     """Rules or decoders cannot be used.  `lines` are ready to print, OSSEC's first."""
 
@@ -120,7 +119,7 @@ class Assembly:
                 archives_json=settings.logall_json,
                 firewall=bool(internal.get("analysisd.log_fw")),
                 custom=os.fsencode(settings.custom_alert_output) if settings.custom_alert_output else None,
-                stream=_stream(settings),
+                stream=_stream(settings, self.layout),
             ),
             options=PipelineOptions(
                 own_name=self.name,
@@ -174,11 +173,14 @@ class Assembly:
         self.rootcheck_files.close()
 
 
-def _stream(settings: Global) -> tuple[str, str | None, str | None] | None:
-    """Address and certificates of the ZeroMQ stream."""
+def _stream(settings: Global, layout: Layout) -> tuple[str, str | None, str | None] | None:
+    """Address and certificates (files, from home if relative) of the ZeroMQ stream."""
     if not settings.zeromq_output:
         return None
-    return settings.zeromq_uri or DEFAULT_URI, settings.zeromq_server_cert, settings.zeromq_client_cert
+    server, client = (
+        str(layout.under(path)) if path else None for path in (settings.zeromq_server_cert, settings.zeromq_client_cert)
+    )
+    return settings.zeromq_uri or DEFAULT_URI, server, client
 
 
 def read_learned(directory: Path) -> Learned:

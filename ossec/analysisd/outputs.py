@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ossec.analysisd.alerts import MONTHS, Renderer
 from ossec.analysisd.statistics import Hour
-from ossec.analysisd.stream import AlertStream
+from ossec.analysisd.stream import AlertStream, StreamError
 
 if TYPE_CHECKING:
     from ossec.analysisd.event import Event
@@ -136,6 +136,9 @@ class DayFile:
             self._file = -1
 
 
+StreamOptions = tuple[str, str | None, str | None]  # zeromq: address, server's and client's certificate
+
+
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
     """Which files are written, and how."""
@@ -145,7 +148,7 @@ class OutputOptions:
     archives_json: bool = False
     firewall: bool = True
     custom: bytes | None = None  # the format of <custom_alert_output>
-    stream: tuple[str, str | None, str | None] | None = None  # zeromq: address, server's and client's certificate
+    stream: StreamOptions | None = None
 
 
 class Outputs:
@@ -169,9 +172,7 @@ class Outputs:
         """Have the stream and the files that `options` ask for."""
         layout = self._layout
         if options.stream != (self.options.stream if self.stream is not None else None):
-            if self.stream is not None:
-                self.stream.close()
-            self.stream = None if options.stream is None else AlertStream(*options.stream)
+            self._change_stream(options.stream)
         wanted: list[tuple[str, bool, Path, str, str, str, int]] = [
             ("alerts_json", options.alerts_json, layout.alerts_dir, "alerts", "ossec-alerts", ".json", MAX_WAITING),
             ("archives", options.archives, layout.archives_dir, "archives", "ossec-archive", ".log", 0),
@@ -191,6 +192,18 @@ class Outputs:
         self.options = options
         files = (self.alerts, self.alerts_json, self.archives, self.archives_json, self.firewall)
         self._files = [file for file in files if file is not None]
+
+    def _change_stream(self, wanted: StreamOptions | None) -> None:
+        """Close the old one first, for the new one may have its address; if that fails the old one comes back."""
+        old, self.stream = self.stream, None
+        if old is not None:
+            old.close()
+        try:
+            self.stream = None if wanted is None else AlertStream(*wanted)
+        except StreamError:
+            if old is not None and self.options.stream is not None:
+                self.stream = AlertStream(*self.options.stream)
+            raise
 
     def change(self, options: OutputOptions) -> None:
         """After a reload: other options, same files where they stay.  OSError, StreamError where one cannot be made."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
 import signal
 import socket
@@ -9,8 +11,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import zmq
+from zmq.auth import create_certificates, load_certificate
 
 from ossec.layout import Layout
 from ossec.messages import execq
@@ -285,3 +290,44 @@ def test_the_state_file_tells_what_was_missed(daemon: Running) -> None:
     daemon.start()
     values = dict(re.findall(r"(\w+)='(.*)'", daemon.layout.state_file("ossec-analysisd").read_text()))
     assert [values[key] for key in ("stream_published", "stream_missed", "pattern_give_ups")] == ["0", "0", "0"]
+
+
+def test_alerts_are_published_to_the_holder_of_the_certificate(daemon: Running, tmp_path: Path) -> None:
+    layout = daemon.layout
+    keys = {name: create_certificates(layout.home / "etc", name) for name in ("server", "client")}
+    uri = f"ipc://{tmp_path}/alerts"
+    stream = (
+        f"<zeromq_output>yes</zeromq_output><zeromq_uri>{uri}</zeromq_uri>"
+        "<zeromq_server_cert>etc/server.key_secret</zeromq_server_cert>"
+        "<zeromq_client_cert>etc/client.key</zeromq_client_cert></global>"
+    )
+    conf = layout.ossec_conf.read_text()
+    layout.ossec_conf.write_text(conf.replace("</global>", stream))
+    daemon.start()
+    with zmq.Context() as context, context.socket(zmq.SUB) as subscriber:
+        subscriber.linger = 0
+        subscriber.rcvtimeo = 0
+        subscriber.subscribe(b"ossec.alerts")
+        subscriber.curve_serverkey = load_certificate(keys["server"][0])[0]
+        subscriber.curve_publickey, subscriber.curve_secretkey = load_certificate(keys["client"][1])
+        subscriber.connect(uri)
+        numbers = itertools.count()
+
+        def heard() -> dict[str, Any] | None:
+            daemon.send(f"login joe{next(numbers)} from 192.0.2.1")
+            try:
+                topic, text = subscriber.recv_multipart()
+            except zmq.Again:
+                return None
+            assert topic == b"ossec.alerts"
+            found: dict[str, Any] = json.loads(text)
+            return found
+
+        alert = wait_until(heard, "a published alert")
+        assert alert is not None
+        assert (alert["rule"]["sidid"], alert["srcip"]) == (100201, "192.0.2.1")
+        layout.ossec_conf.write_text(layout.ossec_conf.read_text().replace("etc/server.key_secret", "etc/none"))
+        daemon.signal(signal.SIGHUP)
+        wait_until(lambda: "etc/none" in daemon.log(), "the refusal")
+        assert wait_until(heard, "an alert by the stream as it was") is not None
+    assert daemon.stop() == 0
