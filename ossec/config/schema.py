@@ -283,19 +283,20 @@ def port(reading: Reading, node: Node) -> int:
     if not 1 <= value <= 65535:
         raise Refusal(
             f"<{node.name}> wants a port, 1 to 65535, got '{node.text}'",
-            f"(1205): INFO: No port specified. Using default: '{node.text}'.",
+            f"(1205): INFO: No port specified. Using default: '{node.text or 0}'.",
         )
     return value
 
 
-def one_of(*known: str) -> Parse:
-    """One of some words, exactly."""
+def one_of(*known: str, any_case: bool = False) -> Parse:
+    """One of some words, exactly or (`any_case`) in any case."""
 
     def parse(reading: Reading, node: Node) -> str:
-        if node.text not in known:
+        word = node.text.lower() if any_case else node.text
+        if word not in known:
             hint = nearest(node.text, known)
             raise bad_value(node, f"{', '.join(known[:-1])} or {known[-1]}{hint} -")
-        return node.text
+        return word
 
     return parse
 

@@ -261,7 +261,7 @@ class Remoted:
     def order(self, datagram: bytes, now: float) -> None:
         """Send a response or a control text to the agents that it names."""
         try:
-            order = execq.decode_order(datagram)
+            order = execq.decode_order(datagram[: execq.MAX_SENT])
         except execq.BadResponse:
             text = f"Invalid active response (execd) message {datagram[:200]!r}."
             self.complaints.say(WARNING, 1310, text, now)

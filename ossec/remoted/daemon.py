@@ -94,7 +94,9 @@ class RemotedService(Service):
 
     @classmethod
     def test(cls, context: Context) -> int:
-        lines, status = config.check(context.layout, path=context.config_path, program=cls.name, kind=KIND)
+        lines, status = config.check(
+            context.layout, path=context.config_path, program=cls.name, kind=KIND, options=context.internal
+        )
         for line in lines:
             log.error("%s", line, extra=ready_made)
         return status

@@ -88,10 +88,10 @@ REMOTE = Section(
     {
         "connection": Element("connection", _connection, many=True),
         "port": Element("port", port),
-        "protocol": Element("protocol", one_of("udp", "tcp")),
+        "protocol": Element("protocol", one_of("udp", "tcp", any_case=True)),
         "ipv6": Element("ipv6", _ipv6),
         "local_ip": Element("local_ip", _address),
-        "crypto_accept": Element("crypto_accept", one_of("aes", "blowfish", "both", "any")),
+        "crypto_accept": Element("crypto_accept", one_of("aes", "blowfish", "both", "any", any_case=True)),
         "allowed-ips": Element("allowed-ips", _entry, many=True),
         "denied-ips": Element("denied-ips", _entry, many=True),
     },
