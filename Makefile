@@ -18,7 +18,7 @@ check: $(STAMP)
 	$(BIN)/python tools/check_house.py
 
 test: packages check
-	$(BIN)/python -m pytest -n auto -rs tests
+	$(BIN)/python -m pytest -n auto -rs
 
 # One benchmark after the other, on an otherwise idle machine.
 bench: $(STAMP)
