@@ -109,25 +109,102 @@ def backtracking_limit(tree: Node) -> int:
         return 0
     if cost.weight > MAX_WEIGHT:
         return 0
-    degree = cost.loose + (1 if cost.tight else 0) + (0 if _is_anchored(tree) else 1)
+    degree = cost.loose + (1 if cost.tight else 0) + (0 if is_anchored(tree) else 1)
+    closer = ways(tree)
+    return max(_longest([(cost.weight, degree)]), 0 if closer is None else _longest(closer))
+
+
+def _longest(terms: list[tuple[int, int]]) -> int:
+    """The longest line whose steps are few enough, see `steps`."""
     low, high = 0, MAX_LINE
     while low < high:
         middle = (low + high + 1) // 2
-        if cost.weight * comb(middle + degree, degree) <= MAX_STEPS:
+        if steps(terms, middle) <= MAX_STEPS:
             low = middle
         else:
             high = middle - 1
     return low
 
 
-def _is_anchored(node: Node) -> bool:
+def steps(terms: list[tuple[int, int]], size: int) -> int:
+    """For a line of `size` bytes `weight` times the choices of `degree` ends, summed."""
+    return sum(weight * comb(size + degree, degree) for weight, degree in terms)
+
+
+def ways(tree: Node) -> list[tuple[int, int]] | None:
+    r"""What each repeat adds to the steps, for a pattern that is one sequence of sets and repeated sets, else None.
+
+    In `\.+ HTTP\S+"` the second repeat begins behind a blank, which it cannot cross: however many ends the first one
+    has, the runs that begin behind them lie side by side, and all together are no longer than the line.
+
+    The ways to a place in the pattern are in families, `weight` times each choice of `degree` ends.  A family is one
+    way, or (`spread`) at most one for each position in the line.  `since`: the sets passed since its last repeat.  A
+    repeat that excludes the set `back` places behind it reaches each position from at most `back` ways of a family.
+    """
+    items = _flatten(tree)
+    if items is None:
+        return None
+    follows = [0]
+    for item in reversed(items):
+        follows.append(first(item, follows[-1]))
+    follows.reverse()
+    weight, degree, spread = 1, 0, not is_anchored(tree)
+    since: list[int] = []
+    terms = [(1, int(spread))]
+    for item, follow in zip(items, follows[1:], strict=True):
+        if isinstance(item, Anchor):
+            continue
+        if isinstance(item, Set):
+            since.append(item.mask)
+            continue
+        assert isinstance(item, Repeat) and isinstance(item.item, Set)
+        mask = item.item.mask
+        if item.low == item.high:
+            since += [mask] * min(item.low, MAX_UNROLL)
+            continue
+        loose = bool(mask & follow)
+        if not spread:
+            terms.append((weight, degree + 1))
+            spread = loose
+        else:
+            back = next((back for back, other in enumerate(reversed(since), 1) if not other & mask), 0)
+            if back:
+                weight *= back
+                terms.append((weight, degree + 1))
+            else:
+                degree += 1
+                terms.append((weight, degree + 1))
+                spread = loose
+        since = []
+    return terms
+
+
+def _flatten(node: Node) -> list[Node] | None:
+    """The sets, repeated sets and anchors of a pattern, in order; None when there is more to it."""
+    if isinstance(node, Group):
+        return _flatten(node.item)
+    if isinstance(node, Seq):
+        items: list[Node] = []
+        for item in node.items:
+            inner = _flatten(item)
+            if inner is None:
+                return None
+            items += inner
+        return items
+    if isinstance(node, Set | Anchor) or (isinstance(node, Repeat) and isinstance(node.item, Set)):
+        return [node]
+    return None
+
+
+def is_anchored(node: Node) -> bool:
+    """Whether every match begins where the subject does."""
     if isinstance(node, Anchor):
         return node.kind == "A"
     if isinstance(node, Seq):
-        return bool(node.items) and _is_anchored(node.items[0])
+        return bool(node.items) and is_anchored(node.items[0])
     if isinstance(node, Alt):
-        return all(_is_anchored(branch) for branch in node.branches)
-    return isinstance(node, Group) and _is_anchored(node.item)
+        return all(is_anchored(branch) for branch in node.branches)
+    return isinstance(node, Group) and is_anchored(node.item)
 
 
 MAX_LITERALS = 500  # alternatives of one pattern that the common pass looks for

@@ -22,17 +22,7 @@ def first_bytes(matcher: Matcher) -> int | None:
         tree = syntax.parse_relaxed(pcre2.encode("utf-8", "surrogateescape"))
     except syntax.Unsupported:
         return None
-    if not _is_anchored(tree):
+    if not analysis.is_anchored(tree):
         return None
     mask = syntax.fold(analysis.first(tree, syntax.ALL))
     return None if mask == syntax.ALL else mask
-
-
-def _is_anchored(node: syntax.Node) -> bool:
-    if isinstance(node, syntax.Anchor):
-        return node.kind == "A"
-    if isinstance(node, syntax.Seq):
-        return bool(node.items) and _is_anchored(node.items[0])
-    if isinstance(node, syntax.Alt):
-        return all(_is_anchored(branch) for branch in node.branches)
-    return isinstance(node, syntax.Group) and _is_anchored(node.item)

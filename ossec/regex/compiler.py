@@ -163,7 +163,9 @@ class _Source:
 
     def find(self, flags: int = 0) -> Callable[[bytes], re.Match[bytes] | None]:
         """A search on Python's re, for lower-cased subjects if caseless."""
-        return re.compile(emit(self.tree, "re", self.caseless).encode("latin-1"), flags).search
+        program = re.compile(emit(self.tree, "re", self.caseless).encode("latin-1"), flags)
+        # re.search would try an anchored pattern at every byte of the subject
+        return program.match if analysis.is_anchored(self.tree) else program.search
 
     def linear(self) -> LinearPattern:
         text = emit(self.tree, "re2", self.caseless).encode("latin-1")
