@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import random
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,6 +20,7 @@ from ossec.messages import enrolment
 PORT = 1515
 PATIENCE = 30.0  # seconds for connecting, and for each answer; a server gives a dialogue no longer
 READ = 4096
+RETRY_PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds, give or take half: a rack that enrols at once is spread out
 CIPHERS = (
     "EECDH+AESGCM:EDH+AESGCM:EECDH+AES256:EDH+AES256:EECDH+AES128:EDH+AES128:HIGH:"
     "!kRSA:!ADH:!EXP:!MD5:!RC4:!3DES:!CAMELLIA:@STRENGTH"
@@ -65,29 +68,42 @@ def make_context(manager: Manager) -> ssl.SSLContext:
 def request_key(manager: Manager, name: str, password: str | None, say: Callable[[str], None]) -> bytes:
     """Hold the dialogue and return what the server said; EnrolmentFailed.  `say` gets OSSEC's lines on the way."""
     context = make_context(manager)
-    try:
-        stream = socket.create_connection((manager.host, manager.port), PATIENCE)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise EnrolmentFailed(f"Unable to connect to {manager.host}:{manager.port}: {reason}") from None
-    with stream:
+    with _connect(manager, context, say) as channel:
         try:
-            server_name = None if _is_address(manager.host) else manager.host
-            with context.wrap_socket(stream, server_hostname=server_name) as channel:
-                say(f"INFO: Connected to {manager.host}:{manager.port}")
-                if manager.ca or manager.fingerprint:
-                    say("INFO: Verifying manager's certificate")
-                    verify(channel, manager)
-                say(f"INFO: Using agent name as: {name}")
-                channel.sendall(enrolment.encode_request(name, password))
-                say("INFO: Send request to manager. Waiting for reply.")
-                return _read_all(channel)
+            say(f"INFO: Connected to {manager.host}:{manager.port}")
+            if manager.ca or manager.fingerprint:
+                say("INFO: Verifying manager's certificate")
+                verify(channel, manager)
+            say(f"INFO: Using agent name as: {name}")
+            channel.sendall(enrolment.encode_request(name, password))
+            say("INFO: Send request to manager. Waiting for reply.")
+            return _read_all(channel)
+        except OSError as error:
+            raise EnrolmentFailed(f"SSL error ({getattr(error, 'reason', None) or error})") from None
+
+
+def _connect(manager: Manager, context: ssl.SSLContext, say: Callable[[str], None]) -> ssl.SSLSocket:
+    """A TLS connection; tried again where the server turns us away because many ask at once."""
+    server_name = None if _is_address(manager.host) else manager.host
+    for pause in (*RETRY_PAUSES, 0.0):
+        try:
+            stream = socket.create_connection((manager.host, manager.port), PATIENCE)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise EnrolmentFailed(f"Unable to connect to {manager.host}:{manager.port}: {reason}") from None
+        try:
+            return context.wrap_socket(stream, server_hostname=server_name)
         except ssl.SSLCertVerificationError as error:
             say(f"INFO: Connected to {manager.host}:{manager.port}")
             say("INFO: Verifying manager's certificate")
             raise EnrolmentFailed(f"The manager's certificate is not trusted: {error.verify_message}") from None
-        except (ssl.SSLError, OSError) as error:
+        except (ssl.SSLEOFError, ConnectionResetError):
+            stream.close()
+            time.sleep(pause * random.uniform(0.5, 1.5))
+        except OSError as error:
+            stream.close()
             raise EnrolmentFailed(f"SSL error ({getattr(error, 'reason', None) or error})") from None
+    raise EnrolmentFailed("The manager closed the connection")
 
 
 def verify(channel: ssl.SSLSocket, manager: Manager) -> None:

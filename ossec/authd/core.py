@@ -106,7 +106,7 @@ def failed(wish: Wish, reason: str) -> Verdict:
 
 
 class RateLimit:
-    """A bucket of tokens for each address: `admit` takes one, `penalise` more."""
+    """A bucket of tokens for each address: `admit` takes one, `penalise` more, `refund` gives it back."""
 
     def __init__(self) -> None:
         self._buckets: OrderedDict[str, tuple[float, float, bool]] = OrderedDict()  # tokens, when, told
@@ -114,6 +114,10 @@ class RateLimit:
     def admit(self, address: str, now: float) -> bool:
         """Whether a connection from there is served."""
         return self._take(address, 1.0, now)
+
+    def refund(self, address: str, now: float) -> None:
+        """An agent was enrolled from there: that costs nothing."""
+        self._take(address, -1.0, now)
 
     def penalise(self, address: str, now: float) -> None:
         """A request from there was refused."""
@@ -132,7 +136,7 @@ class RateLimit:
         tokens = min(RATE_CAPACITY, tokens + max(now - when, 0.0) * RATE_REFILL)
         served = tokens >= cost
         if served or force:
-            tokens = max(tokens - cost, 0.0)
+            tokens = min(max(tokens - cost, 0.0), RATE_CAPACITY)
         self._buckets[key] = (tokens, now, told and not served)
         if len(self._buckets) > MAX_ADDRESSES:
             self._buckets.popitem(last=False)

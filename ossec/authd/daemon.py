@@ -335,7 +335,10 @@ class AuthdService(Service):
 
     def _settle(self, dialogue: Dialogue, answer: bytes, lines: Iterable[Line]) -> None:
         _write(lines)
-        self.counts["added" if answer.startswith(enrolment.KEY_HEAD) else "refused"] += 1
+        added = answer.startswith(enrolment.KEY_HEAD)
+        self.counts["added" if added else "refused"] += 1
+        if added:
+            self.rate.refund(dialogue.source, self.loop.now())
         dialogue.answer = answer
         dialogue.step = Step.ANSWER
 

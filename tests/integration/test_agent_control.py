@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from ossec.layout import Layout
+from ossec.messages import control, execq
 from tests.integration.execd import RealExecd
+from tests.integration.test_remoted import KEY, Agent, free_port, start
 from tests.support import wait_until
 
 AR_CONF = "fw600 - fw.sh - 600\ndeny0 - deny.sh - 0\nuser600 - user.sh - 600\n"
@@ -146,3 +148,28 @@ def test_an_agent_releases_its_own_blocks_only(execd: RealExecd) -> None:
         assert done.returncode == 1
         assert "This is an agent" in done.stdout
     assert agent_control(execd.layout, "--unblock", BAD, "-u", "000").returncode == 0
+
+
+def test_an_undoing_reaches_the_agent_through_a_real_remoted(bare_home: Layout) -> None:
+    bare_home.rids_dir.mkdir()
+    bare_home.client_keys.write_text(KEY.format() + "\n")
+    bare_home.ar_conf.write_text(AR_CONF)
+    port = free_port()
+    bare_home.ossec_conf.write_text(
+        f"<ossec_config><remote><connection>secure</connection><port>{port}</port></remote></ossec_config>"
+    )
+    remoted = start(bare_home)
+    try:
+        agent = Agent(port)
+        agent.send(control.STARTUP)
+        assert agent.receive() == control.ACK
+        assert agent_control(bare_home, "--unblock", BAD, "-f", "fw600", "-u", "1").returncode == 0
+        received = control.parse_from_server(agent.receive())
+        assert isinstance(received, control.Execd)
+        response = execq.decode(received.text)
+        assert (response.lifts, response.name, response.address) == (True, b"fw600", BAD.encode())
+        agent.send(b"#!-Linux web01 6.1 #1 SMP x86_64 - OSSEC HIDS v4.2.0\nx merged.mg\n")
+        wait_until(lambda: "ID: 001, Name: web01, IP: 127.0.0.1, Active" in agent_control(bare_home, "-l").stdout)
+    finally:
+        remoted.kill()
+        remoted.wait()

@@ -117,3 +117,11 @@ def test_the_table_of_addresses_is_bounded() -> None:
     for number in range(MAX_ADDRESSES + 100):
         limit.admit(f"host{number}", 0.0)
     assert len(limit._buckets) == MAX_ADDRESSES
+
+
+def test_enrolling_costs_nothing() -> None:
+    limit = RateLimit()
+    for _ in range(1000):
+        assert limit.admit("192.0.2.1", 0.0)
+        limit.refund("192.0.2.1", 0.0)
+    assert sum(limit.admit("192.0.2.1", 0.0) for _ in range(100)) == RATE_CAPACITY
