@@ -54,6 +54,7 @@ CIRCUMSTANCES: dict[str, tuple[type, ...]] = {
 KEYS = {**COMPARED, **CIRCUMSTANCES}
 INI_KEYS = ("rule", "alert", "decoder")
 
+_BETWEEN = re.compile(r"[\s,]*")
 _SECTION = re.compile(r"\[(.*)\]\s*\Z")
 _LOG = re.compile(r"log\s+(\S.*?)\s+(pass|fail)\Z")
 
@@ -130,52 +131,74 @@ def read_folder(folder: Path) -> list[Example]:
     lines = _read(events).split(b"\n")
     if not lines[-1]:
         lines.pop()
-    entries = _entries(expect)
+    entries, text = _entries(expect)
+    for number, entry in enumerate(entries, 1):
+        try:
+            if entry is not None:
+                _check_entry(entry)
+        except _BadEntry as error:
+            raise BadRuleTest(f"entry {number}: {error}", expect, _line_of(text, number)) from None
     if len(lines) != len(entries):
         raise BadRuleTest(f"{len(entries)} entries for the {len(lines)} lines of {EVENTS}: one each", expect)
     examples = []
     for number, (line, entry) in enumerate(zip(lines, entries, strict=True), 1):
-        before = tuple(_before(entry, lines, entries, expect, number)) if entry else ()
+        try:
+            before = tuple(_before(entry, lines, entries)) if entry else ()
+        except _BadEntry as error:
+            raise BadRuleTest(f"entry {number}: {error}", expect, _line_of(text, number)) from None
         examples.append(Example(folder.name, number, line, entry, before, events))
     return examples
 
 
-def _entries(path: Path) -> list[dict[str, Any] | None]:
+class _BadEntry(Exception):
+    """What is wrong with one entry."""
+
+
+def _entries(path: Path) -> tuple[list[dict[str, Any] | None], str]:
+    """The entries and their text."""
     try:
-        entries = json.loads(_read(path).decode("utf-8"))
+        text = _read(path).decode("utf-8")
+        entries = json.loads(text)
     except json.JSONDecodeError as error:
         raise BadRuleTest(f"no JSON: {error.msg} (column {error.colno})", path, error.lineno) from None
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (UnicodeDecodeError, RecursionError, ValueError) as error:
         raise BadRuleTest(f"no JSON: {error}", path) from None
     if not isinstance(entries, list):
         raise BadRuleTest("a list is wanted, with one entry for each line", path)
-    for number, entry in enumerate(entries, 1):
-        if entry is not None:
-            _check_entry(entry, path, number)
-    return entries
+    return entries, text
 
 
-def _check_entry(entry: Any, path: Path, number: int) -> None:
-    where = f"entry {number}"
+def _line_of(text: str, number: int) -> int:
+    """The line on which entry `number` of a JSON list begins."""
+    decoder = json.JSONDecoder()
+    at = text.index("[") + 1
+    for left in range(number - 1, -1, -1):
+        at = _BETWEEN.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+        if left:
+            _, at = decoder.raw_decode(text, at)
+    return text.count("\n", 0, at) + 1
+
+
+def _check_entry(entry: Any) -> None:
     if not isinstance(entry, dict):
-        raise BadRuleTest(f"{where}: an object or null is wanted, not {json.dumps(entry)[:40]}", path)
+        raise _BadEntry(f"an object or null is wanted, not {json.dumps(entry)[:40]}")
     for key, value in entry.items():
         kinds = KEYS.get(key)
         if kinds is None:
-            raise BadRuleTest(f"{where}: unknown key '{key}'{_near(key, KEYS)}", path)
+            raise _BadEntry(f"unknown key '{key}'{_near(key, KEYS)}")
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            raise BadRuleTest(f"{where}: '{key}' cannot be {json.dumps(value)[:40]}", path)
+            raise _BadEntry(f"'{key}' cannot be {json.dumps(value)[:40]}")
     if not entry.keys() & COMPARED.keys():
-        raise BadRuleTest(f"{where}: it expects nothing: give one of {' '.join(COMPARED)}", path)
+        raise _BadEntry(f"it expects nothing: give one of {' '.join(COMPARED)}")
     if "at" in entry:
         try:
             parse_time(entry["at"])
         except (ValueError, OverflowError):
-            raise BadRuleTest(f"{where}: 'at' wants '2024-01-06 03:00', not '{entry['at']}'", path) from None
+            raise _BadEntry(f"'at' wants '2024-01-06 03:00', not '{entry['at']}'") from None
 
 
 def _before(
-    entry: dict[str, Any], lines: list[bytes], entries: list[dict[str, Any] | None], path: Path, number: int
+    entry: dict[str, Any], lines: list[bytes], entries: list[dict[str, Any] | None]
 ) -> Iterator[tuple[bytes, str | None]]:
     total = 0
     for pair in entry.get("before", ()):
@@ -183,9 +206,9 @@ def _before(
             case [int(which), int(times)] if 1 <= which <= len(lines) and times >= 1:
                 total += times
             case _:
-                raise BadRuleTest(f"entry {number}: 'before' wants [line, times], not {json.dumps(pair)[:40]}", path)
+                raise _BadEntry(f"'before' wants [line, times], not {json.dumps(pair)[:40]}")
         if total > MAX_BEFORE:
-            raise BadRuleTest(f"entry {number}: more than {MAX_BEFORE} lines come before it", path)
+            raise _BadEntry(f"more than {MAX_BEFORE} lines come before it")
         earlier = entries[which - 1] or {}
         for _ in range(times):
             yield lines[which - 1], earlier.get("given")

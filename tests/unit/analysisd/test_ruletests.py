@@ -110,6 +110,15 @@ def test_a_wrong_folder_is_told(tmp_path: Path, entries: Any, said: str) -> None
     assert said in str(caught.value)
 
 
+def test_a_wrong_entry_is_told_by_line(tmp_path: Path) -> None:
+    entries = '[\n {"rule": 1},\n null,\n\n {"rule": 2,\n  "levle": 3}\n]\n'
+    path = folder(tmp_path / "app", b"one\ntwo\nthree\n", entries)
+    with pytest.raises(BadRuleTest) as caught:
+        read_folder(path)
+    said = f"{path}/expect.json:5: entry 3: unknown key 'levle', did you mean 'level'?"
+    assert str(caught.value) == said
+
+
 def test_a_folder_is_searched_for_both_forms(tmp_path: Path) -> None:
     one = folder(tmp_path / "a", b"", [])
     (tmp_path / "b").mkdir()

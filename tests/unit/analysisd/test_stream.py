@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,3 +108,9 @@ def test_a_certificate_without_secret_is_refused(tmp_path: Path) -> None:
     public, _ = create_certificates(tmp_path, "server")
     with pytest.raises(StreamError):
         AlertStream(ANYWHERE, public)
+
+
+def test_who_wants_neither_stream_nor_places_does_not_load_their_libraries() -> None:
+    code = "import sys, ossec.analysisd.daemon; print([n for n in ('zmq', 'maxminddb') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, cwd=Path(__file__).parents[3])
+    assert done.stdout == b"[]\n"
