@@ -112,6 +112,10 @@ class RootcheckDatabase:
 
     def see(self, text: bytes, time: int) -> bool:
         """Note that `text` was reported; True when it is new."""
+        size = os.fstat(self._file).st_size
+        if size < self._end:  # emptied by rootcheck_control
+            self._index.clear()
+            self._end = size
         offset = self._index.get(text)
         if offset is None:
             line = b"!%010d!%010d %b\n" % (time, time, text)

@@ -9,7 +9,7 @@ import click
 
 from ossec import __version__
 from ossec.agents import findings, listing, status, traces
-from ossec.agents.control import LOCAL_NAMES, Control, Refused, Request
+from ossec.agents.control import Control, Refused, Request
 from ossec.agents.findings import Finding, State
 from ossec.agents.status import LOCAL_ID, Agent
 from ossec.cli.agent_control import run_tool, show_version
@@ -51,10 +51,7 @@ def command(
     home: str | None,
     extra: tuple[str, ...],
 ) -> None:
-    """Show and clear what rootcheck has found.
-
-    Clear while OSSEC is stopped: a running analysisd keeps its files open.
-    """
+    """Show and clear what rootcheck has found.  What is cleared is reported as new by the next scan."""
     chosen = (list_agents, active_only, info, resolved, outstanding, last, clear, csv, as_json, extra)
     if not any(chosen):
         click.echo(f"\n{context.get_help()}")
@@ -135,7 +132,7 @@ def show_findings(control: Control, identity: str, states: list[State], *, last:
 
 
 def clear_findings(control: Control, identity: str) -> None:
-    """`-u`: an agent's database is emptied, this host's removed, as OSSEC does."""
+    """`-u`."""
     layout = control.layout
     if identity == "all":
         agents = control.agents()
@@ -148,11 +145,11 @@ def clear_findings(control: Control, identity: str) -> None:
 
 
 def empty(layout: Layout, agent: Agent) -> None:
+    """Cut the file to nothing, which a running analysisd notices; OSSEC removes that of this host."""
     path = layout.rootcheck_database(location_of(agent))
-    if agent.row.id in LOCAL_NAMES:
-        path.unlink(missing_ok=True)
-    elif traces.is_safe(agent.row) and path.exists():
-        path.write_bytes(b"")
+    if traces.is_safe(agent.row) and path.exists():
+        with path.open("r+b") as file:
+            file.truncate()
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from ossec.agents import findings
 from ossec.agents.findings import State
+from ossec.analysisd.filedb import RootcheckDatabase
 from ossec.cli import rootcheck_control
 from ossec.layout import Layout
 
@@ -68,3 +69,15 @@ def test_recorded_outputs(bare_home: Layout) -> None:
         assert ours.rstrip("\n") == DATE.sub(local, head).replace("host1", host).rstrip("\n"), words
         compared += 1
     assert compared >= 10
+
+
+def test_a_running_analysis_notices_that_its_database_was_cleared(bare_home: Layout) -> None:
+    path = bare_home.rootcheck_database("rootcheck")
+    database = RootcheckDatabase(path)
+    assert database.see(b"Trojaned version of file", 5)
+    assert not database.see(b"Trojaned version of file", 6)
+    result = CliRunner().invoke(rootcheck_control.command, ["-D", str(bare_home.home), "-u", "000"])
+    assert (result.exit_code, path.read_bytes()) == (0, b"")
+    assert database.see(b"Trojaned version of file", 7)
+    database.close()
+    assert path.read_bytes() == b"!0000000007!0000000007 Trojaned version of file\n"
