@@ -48,6 +48,14 @@ class Inotify:
         """The watch's number, the same for the same inode.  OSError (ENOSPC: `max_user_watches`)."""
         return self._checked(self._libc.inotify_add_watch(self._descriptor, path, mask))
 
+    def watch_open_file(self, descriptor: int) -> int:
+        """Tell when the very file that is open grows, whatever its name leads to by now.  OSError."""
+        return self.watch(b"/proc/self/fd/%d" % descriptor, IN_MODIFY)
+
+    def watch_new_names(self, directory: bytes) -> int:
+        """Tell when a name comes into the directory.  OSError."""
+        return self.watch(directory, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR)
+
     def forget(self, watch: int) -> None:
         """The kernel answers with IN_IGNORED."""
         self._libc.inotify_rm_watch(self._descriptor, watch)

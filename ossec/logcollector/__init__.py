@@ -5,5 +5,5 @@ Out: one datagram `Q:LOCATION:TEXT` each, to analysisd or, on an agent, to agent
 
 Where to look: `sources` what to follow, `lines` bytes to lines, `readers` lines to messages (one class per format),
 `follower` one file through growth, rotation and truncation, `collector` all of them in passes, `positions` what has
-been handed over, `commands` and `journal` the other two origins, `inotify` what wakes us, `daemon` the shell.
+been handed over, `commands` and `journal` the other two origins, `watches` what wakes us, `daemon` the shell.
 """

@@ -11,8 +11,8 @@ import os
 from collections.abc import Callable
 
 from ossec.daemon import Loop
+from ossec.daemon.inotify import IN_IGNORED, IN_Q_OVERFLOW, Inotify, is_exhausted
 from ossec.logcollector.collector import Collector, Entry
-from ossec.logcollector.inotify import IN_IGNORED, IN_Q_OVERFLOW, Inotify, is_exhausted
 
 log = logging.getLogger("ossec.logcollector")
 
@@ -62,7 +62,7 @@ class Watches:
                 self._paths[known] = path
                 continue
             try:
-                watch = self._inotify.watch_file(handle)
+                watch = self._inotify.watch_open_file(handle)
             except OSError as error:
                 self._complain(error)
                 continue
@@ -91,7 +91,7 @@ class Watches:
                 continue
             self._forget_directory(directory)
             try:
-                watch = self._inotify.watch_directory(directory)
+                watch = self._inotify.watch_new_names(directory)
             except OSError as error:
                 self._complain(error)
                 continue

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
+from ossec.daemon.inotify import parse_events
 from ossec.logcollector.commands import Command
 from ossec.logcollector.follower import Follower, Seen
-from ossec.logcollector.inotify import parse_events
 from ossec.logcollector.journal import BadEntry, ExportParser, Journal
 from ossec.logcollector.positions import BadPosition, Position, decode_table, encode_table
 from ossec.logcollector.readers import FORMATS, Complaints, Target, prepare

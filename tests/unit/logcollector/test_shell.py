@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from ossec.daemon import Loop
+from ossec.daemon.inotify import Inotify
 from ossec.logcollector import journal
 from ossec.logcollector.collector import Collector
 from ossec.logcollector.disk import LocalDisk
 from ossec.logcollector.handover import HandOver
-from ossec.logcollector.inotify import Inotify
 from ossec.logcollector.journal import BadEntry, ExportParser, Journal, iso_time
 from ossec.logcollector.sources import Source
 from ossec.logcollector.store import PositionStore
@@ -116,7 +116,7 @@ def test_a_kernel_without_watches_left_is_reported_once(
     def refuse(self: Inotify, _: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Inotify, "watch_file", refuse)
+    monkeypatch.setattr(Inotify, "watch_open_file", refuse)
     collector = make_collector(tmp_path, 3)
     watches = Watches(loop, lambda paths: None)
     with caplog.at_level(logging.WARNING, "ossec.logcollector"):
