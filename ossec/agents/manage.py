@@ -18,7 +18,7 @@ from typing import BinaryIO, NoReturn, TextIO
 
 from ossec import COMPATIBLE_VERSION, __version__
 from ossec.agents import keyfile, traces
-from ossec.agents.keyfile import AddressTaken, AgentError, BadKey, KeyFile, Row, UnknownId
+from ossec.agents.keyfile import AddressTaken, AgentError, BadKey, KeyFile, NameTaken, Row, UnknownId
 from ossec.agents.store import KeyStore, install_key
 from ossec.crypto.keys import AgentKey, KeyLineError
 from ossec.errors import OssecError
@@ -336,14 +336,14 @@ class Manager:
         outbox.send(queue.encode(queue.LOCAL, b"manage_agents", b"ossec: Duplicated IP " + os.fsencode(address)))
         outbox.close()
 
-    def _add_row(self, name: str, address: str, identity: str | None, *, unique: bool = True) -> Row:
+    def _add_row(self, name: str, address: str, identity: str | None) -> Row:
         """Add it for good, after looking once more whether it may be; AgentError."""
         added: list[Row] = []
         replaced: list[Row] = []
 
         def edit(known: KeyFile) -> KeyFile:
             try:
-                known.check_address(address, unique=unique)
+                known.check_address(address)
             except AddressTaken as error:
                 if not self._may_replace(error.owner):
                     raise
@@ -363,24 +363,43 @@ class Manager:
         return added[0]
 
     def add_many(self, lines: Iterable[bytes]) -> int:
-        """`-f`: `IP,NAME` lines; a bad one is said and left out.  Returns how many were."""
-        refused = 0
-        for raw in lines:
-            line = raw.decode("utf-8", "surrogateescape").strip()
-            if len(line) < 2:
-                continue
-            address, _, name = (part.strip() for part in line.partition(","))
-            try:
-                self.store.read().check_name(name)
-                self.store.read().check_address(address, unique=False)
-                row = self._add_row(name, address, None, unique=False)
-            except AgentError as error:
-                refused += 1
-                self.console.say(f"\n** {error}\n\n")
-                continue
-            self._show(row)
-            self.console.say(f"Agent added with ID {row.id}.\n")
-        return refused
+        """`-f`: `IP,NAME` lines, all in one change; a bad one is said and left out.  Returns how many were."""
+        wanted = [raw.decode("utf-8", "surrogateescape").strip() for raw in lines]
+        outcome: list[Row | AgentError] = []
+
+        def edit(known: KeyFile) -> KeyFile:
+            names = {row.name for row in known.agents}
+            taken = known.taken_ids()
+            number = int(known.default_id())
+            for line in wanted:
+                if len(line) < 2:
+                    continue
+                address, _, name = (part.strip() for part in line.partition(","))
+                try:
+                    if name in names:
+                        raise NameTaken(name)
+                    KeyFile().check_name(name)
+                    KeyFile().check_address(address, unique=False)
+                except AgentError as error:
+                    outcome.append(error)
+                    continue
+                names.add(name)
+                while keyfile.pad(str(number)) in taken:  # those beyond the default's bound
+                    number += 1
+                row = Row(keyfile.pad(str(number)), name, address, keyfile.make_secret())
+                number += 1
+                outcome.append(row)
+            return KeyFile((*known.lines, *(row.format() for row in outcome if isinstance(row, Row))))
+
+        self.store.change(edit)
+        for result in outcome:
+            if isinstance(result, Row):
+                self.layout.rids(result.id).unlink(missing_ok=True)
+                self._show(result)
+                self.console.say(f"Agent added with ID {result.id}.\n")
+            else:
+                self.console.say(f"\n** {result}\n\n")
+        return sum(isinstance(result, AgentError) for result in outcome)
 
     def add_from(self, source: str) -> None:
         """`-f FILE`, `-f -`: exit 1 if a line was left out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from ossec.agents import keyfile, traces
 from ossec.agents.keyfile import AgentError, BadKey, KeyFile, Row
-from ossec.agents.manage import decode_export
+from ossec.agents.manage import Console, Manager, decode_export
 from ossec.agents.store import KeyStore
 from ossec.crypto import keys
 from ossec.layout import Layout
@@ -151,3 +152,12 @@ def test_a_name_written_by_hand_does_not_lead_out(bare_home: Layout) -> None:
             traces.back_up(bare_home, row, 0.0)
     assert victim.read_text() == "precious"
     assert bare_home.diff_dir.is_dir()
+
+
+def test_a_bulk_passes_over_ids_that_are_taken(bare_home: Layout) -> None:
+    bare_home.rids_dir.mkdir()
+    bare_home.client_keys.write_text("34560 last any k\n34562 beyond any k\n")
+    out = io.StringIO()
+    manager = Manager(bare_home, Console(io.BytesIO(b""), out, out))
+    assert manager.add_many([b"any,one01\n", b"any,two02\n", b"any,one01\n"]) == 1
+    assert [row.id for row in KeyStore(bare_home.client_keys).read().agents] == ["34560", "34562", "34561", "34563"]
