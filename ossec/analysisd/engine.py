@@ -44,7 +44,7 @@ class EngineOptions:
     """What the configuration says about judging."""
 
     own_name: bytes = b"localhost"  # this machine's host name, without domain
-    compat: bool = False  # analysisd.ossec_compat: correlation by OSSEC's marks, lists with OSSEC's quirks
+    compat: bool = False  # analysisd.ossec_compat: OSSEC's correlation, lists and dates, quirks included
     memory_size: int = 8192  # <memory_size>: events remembered for correlation
     sid_prev_matched_max: int = 128
     fts_list_size: int = 32
@@ -82,7 +82,9 @@ class Engine:
 
         `captured` receives what decoders cut out, in order, as ossec-logtest shows it.
         """
-        predecode(event, self.options.own_name)
+        predecode(event, self.options.own_name, self.options.compat)
+        if captured is not None and event.fields:
+            captured.extend(event.fields.items())
         self.decoding.decode(event, captured)
 
     def accumulate(self, event: Event) -> bool:
@@ -101,7 +103,7 @@ class Engine:
 
     def process(self, event: Event) -> Verdict:
         """Decode and judge."""
-        predecode(event, self.options.own_name)
+        predecode(event, self.options.own_name, self.options.compat)
         self.decoding.decode(event)
         if self._accumulates:
             self.accumulator.fill(event)

@@ -1,13 +1,16 @@
 """Predecoding: hostname, program name and the log proper, out of a raw line (spec/analysis.md, section 2).
 
 Eleven date formats are tried by fixed positions, first match wins; after the first five of them a syslog header
-(host, program, pid) is read.  The oddities of broken AIX and ASL headers are kept as recorded.
+(host, program, pid) is read.  The oddities of broken AIX and ASL headers are kept as recorded.  Dates that OSSEC does
+not know are in `headers`.
 """
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+
+from ossec.analysisd.headers import read_after_year, read_header
 
 if TYPE_CHECKING:
     from ossec.analysisd.event import Event
@@ -26,6 +29,8 @@ _AIX = re.compile(_WORD + rb"\|[a-z0-9]+:[a-z0-9]+ ").match
 _AIX_PROGRAM = re.compile(rb"(" + _WORD + rb")(?:\[[0-9]+\])?: " + _SOLARIS_ID).match
 _AIX_BROKEN = re.compile(rb"(" + _WORD + rb")(\[[0-9])?").match
 
+SYSLOG_DATE = 16  # the bytes of `Nov 14 22:13:20 `
+
 SPACE, COLON, DASH, SLASH, DOT, BRACKET, COMMA = b" :-/.[,"
 
 
@@ -34,8 +39,11 @@ def clean(log: bytes) -> bytes:
     return log.translate(None, CONTROLS)
 
 
-def predecode(event: Event, own_name: bytes) -> None:
-    """Fill hostname, program_name and log of an event; `own_name` is this machine's short host name."""
+def predecode(event: Event, own_name: bytes, compat: bool = False) -> None:
+    """Fill hostname, program_name and log of an event; `own_name` is this machine's short host name.
+
+    `compat`: read the dates that OSSEC reads and no others.
+    """
     line = event.full_log
     found = _SYSLOG(line)
     if found is not None:
@@ -43,18 +51,21 @@ def predecode(event: Event, own_name: bytes) -> None:
         event.log = line[found.end() :]
     else:
         event.hostname = own_name
-        _predecode_rare(event, line)
+        if compat or not read_header(event, line):
+            _predecode_rare(event, line, compat)
     if event.agent:
         event.hostname = event.location
 
 
-def _predecode_rare(event: Event, line: bytes) -> None:
+def _predecode_rare(event: Event, line: bytes, compat: bool) -> None:
     size = len(line)
     if size < 17:
         return
     start = _headed_date(line, size)
     if start:
         _read_header(event, line, start)
+        if start == SYSLOG_DATE and event.program_name is None and not compat:
+            read_after_year(event)
         return
     if line[3] == SPACE:  # xferlog: Mon Apr 17 18:27:14 2006 1 ...
         if (
@@ -109,7 +120,7 @@ def _headed_date(line: bytes, size: int) -> int:
     if (
         line[3 + at] == line[6 + at] == line[15 + at] == SPACE and line[9 + at] == line[12 + at] == COLON
     ):  # Nov 14 22:13:20
-        return 16  # after "Mär" this is the space that the header skips
+        return SYSLOG_DATE  # after "Mär" this is the space that the header skips
     fourth = line[4]
     if fourth == DASH:
         if size >= 24 and line[7] == DASH and line[13] == line[16] == COLON:
