@@ -16,14 +16,16 @@ from ossec.analysisd.rootcheck import DECODER as ROOTCHECK
 from ossec.analysisd.rootcheck import keyed_values
 from ossec.messages import alert, alert_json
 from ossec.messages.alert import MAX_LINE
-from ossec.messages.alert_json import RuleText, text
+from ossec.messages.alert_json import RuleText, quote, text
 
 if TYPE_CHECKING:
     from ossec.analysisd.decoders import Decoder
     from ossec.analysisd.event import Event
     from ossec.analysisd.rules import Rule
 
-MAX_RULES = 65536  # rules whose JSON is kept: more than any rule set has
+MAX_RULES = 65536  # rules and decoders whose JSON is kept: more than any rule set has
+MAX_QUOTED = 4096  # places, hosts and programs whose JSON is kept; whoever invents some only makes us forget
+MAX_QUOTED_SIZE = 512  # bytes of one: a place as long is no place that comes again
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 NO_DESCRIPTION = "(null)"
 KEEPALIVE = b"ossec-keepalive"
@@ -70,6 +72,24 @@ class _KnownRule:
         self.json = RuleText(rule.level, comment, rule.id, rule.cve, info, rule.frequency, group)
 
 
+class _KnownDecoder:
+    """What alerts of one decoder (None: of no decoder) share."""
+
+    __slots__ = ("decoder", "described", "head", "is_rootcheck", "text")
+
+    def __init__(self, decoder: Decoder | None) -> None:
+        self.decoder = decoder
+        self.is_rootcheck = decoder is not None and decoder.name == ROOTCHECK
+        self.described: dict[str, object] = {} if decoder is None else _describe(decoder)
+        self.text = alert_json.members({"decoder_desc": self.described})
+        head: dict[str, object] = {}
+        if decoder is not None:
+            head["decoder"] = text(decoder.name)
+            if decoder.parent is not None:
+                head["decoder_parent"] = text(decoder.parent.name)
+        self.head = alert_json.members(head)
+
+
 class Renderer:
     """Formats events; one per daemon, or per test."""
 
@@ -79,7 +99,8 @@ class Renderer:
         self._second = -1
         self._stamp = b""
         self._rules: dict[int, _KnownRule] = {}
-        self._decoders: dict[int, tuple[Decoder, dict[str, object]]] = {}
+        self._decoders: dict[int, _KnownDecoder] = {}
+        self._quoted: dict[bytes, str] = {}
 
     def stamp(self, now: int) -> bytes:
         """`2023 Nov 14 22:13:20`, local time."""
@@ -148,49 +169,126 @@ class Renderer:
         return _TOKEN.sub(value, template).replace(b"\n", b" ") + b"\n"
 
     def json(self, event: Event, number: int) -> bytes:
-        """The line for alerts.json."""
+        """The line for alerts.json.
+
+        Put together from pieces, for a dictionary and its encoding take four times as long (bench/NOTES.md).  What
+        many events share (places, hosts, programs) is quoted once.
+        """
         rule = event.rule
         assert rule is not None
         now = int(event.time)
-        body: dict[str, object] = {"id": f"{now}.{number}", "TimeStamp": now * 1000}
+        known = self._rules.get(id(rule)) or self._know(rule)
         decoder = event.decoder
-        if decoder is not None:
-            body["decoder"] = text(decoder.name)
-            if decoder.parent is not None:
-                body["decoder_parent"] = text(decoder.parent.name)
-        for name, value in zip(_FIELDS, _FIELDS_OF(event), strict=True):
-            if value is not None:
-                body[name] = text(value)
-        if self.geoip_in_json and (event.srcgeoip is not None or event.dstgeoip is not None):
-            body = _with_places(body, event)
-        body["location"] = text(event.location)
+        described = self._decoders.get(id(decoder)) or self._know_decoder(decoder)
+        more = described.is_rootcheck and b"{" in event.full_log
+        shown = self._rule_json(event, rule) if more else known.json.format(rule.firedtimes)
+        quoted = self._quoted
+        line = f'{{"rule":{shown},"id":"{now}.{number}","TimeStamp":{now * 1000}{described.head}'
+        value = event.action
+        if value is not None:
+            line += f',"action":{quote(value)}'
+        value = event.protocol
+        if value is not None:
+            line += f',"protocol":{quote(value)}'
+        value = event.srcip
+        if value is not None:
+            line += f',"srcip":{quote(value)}'
+            if event.srcgeoip is not None and self.geoip_in_json:
+                line += f',"srcgeoip":{quote(event.srcgeoip)}'
+        value = event.srcport
+        if value is not None:
+            line += f',"srcport":{quote(value)}'
+        value = event.srcuser
+        if value is not None:
+            line += f',"srcuser":{quote(value)}'
+        value = event.dstip
+        if value is not None:
+            line += f',"dstip":{quote(value)}'
+            if event.dstgeoip is not None and self.geoip_in_json:
+                line += f',"dstgeoip":{quote(event.dstgeoip)}'
+        value = event.dstport
+        if value is not None:
+            line += f',"dstport":{quote(value)}'
+        value = event.dstuser
+        if value is not None:
+            line += f',"dstuser":{quote(value)}'
+        location = event.location
         raw = event.full_log
-        log = body["full_log"] = text(raw)
+        line += f',"location":{quoted.get(location) or self._quote(location)},"full_log":{quote(raw)}'
         context = event.context
         if len(context) > 1:
-            body["previous_output"] = text(context[1])
+            line += f',"previous_output":{quote(context[1])}'
         if event.file_change is not None:
-            body["SyscheckFile"] = _file(event)
-        body["hostname"] = text(event.hostname)
-        if event.program_name is not None:
-            body["program_name"] = text(event.program_name)
-        for name, value in zip(_MORE_FIELDS, _MORE_FIELDS_OF(event), strict=True):
-            if value is not None:
-                body[name] = text(value)
+            line += alert_json.members({"SyscheckFile": _file(event)})
+        hostname = event.hostname
+        host = quoted.get(hostname) or self._quote(hostname)
+        line += f',"hostname":{host}'
+        value = event.program_name
+        if value is not None:
+            line += f',"program_name":{quoted.get(value) or self._quote(value)}'
+        value = event.status
+        if value is not None:
+            line += f',"status":{quote(value)}'
+        value = event.command
+        if value is not None:
+            line += f',"command":{quote(value)}'
+        value = event.url
+        if value is not None:
+            line += f',"url":{quote(value)}'
+        value = event.data
+        if value is not None:
+            line += f',"data":{quote(value)}'
+        value = event.system_name
+        if value is not None:
+            line += f',"systemname":{quote(value)}'
         if event.fields:
-            _add_fields(body, event.fields)
-        body["decoder_desc"] = self._decoder(event)
-        agent, logfile = self._agent(event)
-        body |= agent
-        body["timestamp"] = self.stamp(now).decode("ascii")
-        body["logfile"] = logfile
-        if event.id is not None:
-            body["event_id"] = text(event.id)
+            line += alert_json.members(_name_fields(event.fields, self._keys(event)))
+        shown = described.text
+        if event.first_seen and described.is_rootcheck:
+            shown = alert_json.members({"decoder_desc": self._decoder(event)})
+        stamp = (self._stamp if now == self._second else self.stamp(now)).decode("ascii")
+        found = _AGENT.fullmatch(location) if event.agent else None
+        if found is None:
+            logfile = quoted.get(location) or self._quote(location)
+            line += f'{shown},"agent_name":{host},"timestamp":"{stamp}","logfile":{logfile}'
+        else:
+            name, address, path = found.groups()
+            line += f'{shown},"agent_name":{quote(name)},"agentip":{quote(address)},"timestamp":"{stamp}"'
+            line += f',"logfile":{quoted.get(path) or self._quote(path)}'
+        value = event.id
+        if value is not None:
+            line += f',"event_id":{quote(value)}'
         if context:
-            body["previous_events"] = [text(line) for line in context]
-        if "\ufffd" in log and log.encode() != raw:
-            body["full_log_b64"] = base64.b64encode(raw).decode("ascii")
-        return alert_json.format_line(body, self._rule_json(event, rule))
+            line += f',"previous_events":[{",".join([quote(earlier) for earlier in context])}]'
+        if not raw.isascii() and text(raw).encode() != raw:
+            line += f',"full_log_b64":"{base64.b64encode(raw).decode("ascii")}"'
+        return f"{line}}}\n".encode("utf-8", "replace")
+
+    def _quote(self, value: bytes) -> str:
+        """A value that comes again, as JSON."""
+        shown = quote(value)
+        if len(value) <= MAX_QUOTED_SIZE:
+            if len(self._quoted) >= MAX_QUOTED:
+                self._quoted.clear()
+            self._quoted[value] = shown
+        return shown
+
+    def _keys(self, event: Event) -> set[str]:
+        """The keys of an event's alert before its dynamic fields."""
+        keys = {"id", "TimeStamp", "location", "full_log", "hostname"}
+        keys.update(name for name, value in zip(_FIELDS, _FIELDS_OF(event), strict=True) if value is not None)
+        keys.update(name for name, value in zip(_MORE_FIELDS, _MORE_FIELDS_OF(event), strict=True) if value is not None)
+        for name, present in (
+            ("decoder_parent", event.decoder is not None and event.decoder.parent is not None),
+            ("srcgeoip", self.geoip_in_json and event.srcip is not None and event.srcgeoip is not None),
+            ("dstgeoip", self.geoip_in_json and event.dstip is not None and event.dstgeoip is not None),
+            ("previous_output", len(event.context) > 1),
+            ("SyscheckFile", event.file_change is not None),
+            ("program_name", event.program_name is not None),
+        ):
+            if present:
+                keys.add(name)
+        return keys
 
     def archive_text(self, event: Event) -> bytes:
         """The line for archives.log."""
@@ -267,17 +365,18 @@ class Renderer:
         known = self._rules.get(id(rule)) or self._know(rule)
         return known.json.format(rule.firedtimes, more)
 
+    def _know_decoder(self, decoder: Decoder | None) -> _KnownDecoder:
+        if len(self._decoders) >= MAX_RULES:
+            self._decoders.clear()
+        known = self._decoders[id(decoder)] = _KnownDecoder(decoder)
+        return known
+
     def _decoder(self, event: Event) -> dict[str, object]:
         decoder = event.decoder
-        if decoder is None:
-            return {}
-        known = self._decoders.get(id(decoder))
-        if known is None:
-            known = decoder, _describe(decoder)
-            self._decoders[id(decoder)] = known
-        if event.first_seen and decoder.name == ROOTCHECK:
-            return {"fts": alert_json.FTS_DONE, **known[1]}
-        return known[1]
+        known = self._decoders.get(id(decoder)) or self._know_decoder(decoder)
+        if event.first_seen and known.is_rootcheck:
+            return {"fts": alert_json.FTS_DONE, **known.described}
+        return known.described
 
     def _agent(self, event: Event) -> tuple[dict[str, object], str]:
         """agent_name and agentip, and logfile."""
@@ -315,23 +414,19 @@ def _file(event: Event) -> dict[str, object]:
     return shown
 
 
-def _with_places(body: dict[str, object], event: Event) -> dict[str, object]:
-    """The places of addresses, each behind its address."""
-    placed: dict[str, object] = {}
-    for name, value in body.items():
-        placed[name] = value
-        if name == "srcip" and event.srcgeoip is not None:
-            placed["srcgeoip"] = text(event.srcgeoip)
-        elif name == "dstip" and event.dstgeoip is not None:
-            placed["dstgeoip"] = text(event.dstgeoip)
-    return placed
-
-
 def _add_fields(body: dict[str, object], fields: dict[str, bytes]) -> None:
+    body.update(_name_fields(fields, set(body)))
+
+
+def _name_fields(fields: dict[str, bytes], taken: set[str]) -> dict[str, object]:
     """Dynamic fields by their names; one that has the name of a key of ours is told apart by a `field.` in front."""
+    named: dict[str, object] = {}
     for name, value in fields.items():
         key = text(name)
-        body[f"field.{key}" if key in body or key in _RESERVED else key] = text(value)
+        if key in taken or key in _RESERVED or key in named:
+            key = f"field.{key}"
+        named[key] = text(value)
+    return named
 
 
 _RESERVED = frozenset(

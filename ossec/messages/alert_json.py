@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from json.encoder import encode_basestring
 from typing import Any
 
 from ossec.errors import RemoteError
@@ -53,10 +54,20 @@ def text(value: bytes | str) -> str:
     return value.decode("utf-8", "replace")
 
 
+def quote(value: bytes | str) -> str:
+    """`text` as a JSON string, its quotation marks included."""
+    return encode_basestring(text(value))
+
+
+def members(head: Mapping[str, object]) -> str:
+    """Keys and values in order, each with a comma in front: a finished piece of an object, not its first."""
+    return "," + _encode(head)[1:-1] if head else ""
+
+
 class RuleText:
     """The `rule` object of one rule, made once; only `firedtimes` and a rootcheck's own keys change."""
 
-    __slots__ = ("_head", "_tail")
+    __slots__ = ("_end", "_head", "_tail")
 
     def __init__(
         self, level: int, comment: str, sidid: int, cve: str | None, info: str | None, frequency: int, group: str
@@ -77,9 +88,12 @@ class RuleText:
             tail["CIS"] = cis
         self._head = _encode(head)[:-1]
         self._tail = _encode(tail)[1:-1]
+        self._end = f",{self._tail}}}"
 
     def format(self, firedtimes: int, more: Mapping[str, object] | None = None) -> str:
         """The object.  `more` are keys after all others (the `{PCI_DSS: 2.2}` of a rootcheck text)."""
+        if firedtimes and not more:
+            return f'{self._head},"firedtimes":{firedtimes}{self._end}'
         fired = f',"firedtimes":{firedtimes},' if firedtimes else ","
         end = "," + _encode(more)[1:] if more else "}"
         return f"{self._head}{fired}{self._tail}{end}"
