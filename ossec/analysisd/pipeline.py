@@ -120,7 +120,7 @@ class Analysis:
         if not hour.start <= now < hour.end:
             self.roll(now)
         dispatches: list[Dispatch] = []
-        take_apart, decode, judge = queue.decode, self.engine.decode, self.engine.judge
+        take_apart, decode, judge = queue.take_apart, self.engine.decode, self.engine.judge
         handlers, statistics, recent = self._handlers, self.statistics, self._recent
         log_firewall, as_ossec = self.options.log_firewall, self.options.repeat_filter == REPEATS_AS_OSSEC
         archives, geoip = self.outputs.has_archives, self.geoip

@@ -11,6 +11,7 @@ from ossec.errors import RemoteError
 
 MAX_MESSAGE = 6144  # what analysisd reads of a datagram, the closing NUL included
 MAX_TEXT = MAX_MESSAGE - 1
+AGENT = ord("(")  # what the location of an agent begins with
 
 LOCAL = b"1"  # log files, commands, the daemons' own notes
 SYSLOG = b"2"  # remote syslog: the location is the sender
@@ -41,10 +42,25 @@ def encode(queue: bytes, location: bytes, log: bytes) -> bytes:
 
 def decode(datagram: bytes) -> QueueMessage:
     """The parts of a datagram; BadQueueMessage when it has none or its location climbs with `..`."""
-    text = datagram[:MAX_MESSAGE]
-    end = text.find(b"\0")
-    if end >= 0:
-        text = text[:end]
+    return QueueMessage(*take_apart(datagram))
+
+
+def take_apart(datagram: bytes) -> tuple[bytes, bytes, bytes]:
+    """`decode` without a name for each part: quicker, for who takes them at once."""
+    end = datagram.find(b"\0", 0, MAX_MESSAGE)
+    if end < 0:
+        end = MAX_MESSAGE
+    try:
+        queue, location, log = datagram[:end].split(b":", 2)
+    except ValueError:
+        return _take_apart_odd(datagram[:end])
+    if len(queue) != 1 or not location or location.find(b"..") >= 0 or (location[0] == AGENT and b"->" not in location):
+        return _take_apart_odd(datagram[:end])
+    return queue, location, log
+
+
+def _take_apart_odd(text: bytes) -> tuple[bytes, bytes, bytes]:
+    """The same for any text: the location of an agent with an IPv6 address holds colons."""
     if len(text) < 4:
         raise BadQueueMessage(f"too short: {text!r}")
     search_from = 2
@@ -59,4 +75,4 @@ def decode(datagram: bytes) -> QueueMessage:
     location = text[2:colon]
     if b".." in location and b".." in location.split(b"/"):
         raise BadQueueMessage(f"a location with '..': {location!r}")
-    return QueueMessage(text[:1], location, text[colon + 1 :])
+    return text[:1], location, text[colon + 1 :]
