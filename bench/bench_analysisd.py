@@ -42,14 +42,15 @@ def stream(events: int) -> list[bytes]:
     return [b"1:/var/log/messages:" + line + b"\0" for line in done.stdout.splitlines()]
 
 
-def make_home(home: Path) -> Layout:
-    """A home with OSSEC's rules in its own order."""
+def make_home(home: Path, *, json: bool = True) -> Layout:
+    """A home with OSSEC's rules in its own order, writing alerts.log and, if `json`, alerts.json."""
     layout = make_bare_home(home)
     shutil.copytree(UPSTREAM / "rules", layout.rules_dir, dirs_exist_ok=True)
     shutil.copy(UPSTREAM / "decoder.xml", layout.decoder_xml)
     names = re.findall(r"<include>(\S+?)</include>", (UPSTREAM / "ossec-server.conf").read_text())
     includes = "".join(f"<include>{name}</include>\n" for name in names)
-    layout.ossec_conf.write_text(f"<ossec_config>\n<rules>\n{includes}</rules>\n</ossec_config>\n")
+    outputs = "<global><jsonout_output>yes</jsonout_output></global>\n" if json else ""
+    layout.ossec_conf.write_text(f"<ossec_config>\n{outputs}<rules>\n{includes}</rules>\n</ossec_config>\n")
     layout.init_conf.write_text('TYPE="local"\n')
     return layout
 
