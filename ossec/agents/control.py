@@ -91,6 +91,7 @@ class Request:
     user: str | None = None
     response: str | None = None
     unblock: str | None = None
+    unblock_user: str | None = None
     blocks: bool = False
     responses: bool = False
     limit: bool = False
@@ -135,8 +136,8 @@ class Control:
             self._scan()
         elif request.restart is not None:
             self._restart(request.restart)
-        elif request.unblock is not None and (request.everyone or request.agent is not None):
-            self._unblock(request.unblock)
+        elif (request.unblock or request.unblock_user) and (request.everyone or request.agent is not None):
+            self._unblock(request.unblock, request.unblock_user)
         elif self._is_response():
             self._respond()
         else:
@@ -317,14 +318,17 @@ class Control:
                 )
         self.out("\n")
 
-    def _unblock(self, target: str) -> None:
-        address = self._checked_address(target)
+    def _unblock(self, host: str | None, account: str | None) -> None:
+        """Undo what is in force against an address (whoever the user), or for a user alone."""
+        user = ABSENT if account is None else self._checked_user(account)
+        address = ABSENT if host is None else self._checked_address(host)
         request = self.request
         local = not request.everyone and request.agent in LOCAL_NAMES
+        target = host or account
         if request.response is not None:
             names = [self._checked_response(request.response)]
         elif local:
-            names = list(dict.fromkeys(block.name for block in self._blocks_of(address)))
+            names = list(dict.fromkeys(block.name for block in self._blocks_of(user, address)))
             if not names:
                 raise Refused(
                     f"{target} is not blocked here. Name the response with -f to undo it all the same.", NOT_BLOCKED
@@ -333,32 +337,36 @@ class Control:
             names = list(dict.fromkeys(line.name for line in self.known_responses() if line.timeout))
             if not names:
                 raise Refused(f"{self.layout.ar_conf} names no response that could be undone.", UNKNOWN_RESPONSE)
-        responses = [Response(name, (ABSENT, address, *BY_HAND), lifts=True) for name in names]
+        responses = [Response(name, (user, address, *BY_HAND), lifts=True) for name in names]
         shown = "', '".join(_text(name) for name in names)
         if local:
-            before = [block.id for block in self._blocks_of(address) if block.name in names]
+            before = [block.id for block in self._blocks_of(user, address) if block.name in names]
             for response in responses:
                 self._execute(response)
-            self._await_release(address, before)
+            self._await_release(before, target or "")
             self._confirm(f"Undone active response '{shown}' on: {LOCAL_ID}", "Undone active response")
             return
         self._dispatch(responses, f"Undoing active response '{shown}' on", COMPATIBILITY_NOTE)
 
-    def _blocks_of(self, address: bytes) -> list[InForce]:
+    def _blocks_of(self, user: bytes, address: bytes) -> list[InForce]:
+        """What an undoing of these two reaches, as execd sees it: without a user, all users of the address."""
         wanted = _same(address)
-        return [block for block in self.read_blocks() if len(block.words) > 1 and _same(block.words[1]) == wanted]
+        return [
+            block
+            for block in self.read_blocks()
+            if len(block.words) > 1 and _same(block.words[1]) == wanted and user in (ABSENT, block.words[0])
+        ]
 
-    def _await_release(self, address: bytes, ids: Sequence[int]) -> None:
+    def _await_release(self, ids: Sequence[int], target: str) -> None:
         """Until execd has forgotten these blocks; Refused when it has not in time."""
         deadline = time.monotonic() + RELEASE_PATIENCE
         while True:
-            left = [block for block in self._blocks_of(address) if block.id in ids]
+            left = [block for block in self.read_blocks() if block.id in ids]
             if not left:
                 return
             if any(block.failures for block in left) or time.monotonic() > deadline:
                 raise Refused(
-                    f"{_text(address)} is not released yet; execd goes on trying. See {self.layout.ossec_log}.",
-                    NOT_RELEASED,
+                    f"{target} is not released yet; execd goes on trying. See {self.layout.ossec_log}.", NOT_RELEASED
                 )
             time.sleep(LOOK_AGAIN)
 

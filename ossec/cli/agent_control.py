@@ -55,6 +55,7 @@ def show_version(context: click.Context, _: click.Parameter, wanted: bool) -> No
 @click.option("--user", metavar="NAME", help="Run the response of -f for a user; -b may name an address too.")
 @click.option("-f", "response", metavar="AR", help="With -b, --user, --unblock: the response, by its name in -L.")
 @click.option("--unblock", metavar="IP", help="Undo a response against an address; without -f, all of them.")
+@click.option("--unblock-user", metavar="NAME", help="Undo a response for a user that names no address.")
 @click.option("--force", is_flag=True, help="Send a response or an address that is not known here.")
 @click.option("--blocks", is_flag=True, help="List the responses that are in force on this host.")
 @click.option("-L", "responses", is_flag=True, help="List the responses that -f may name.")

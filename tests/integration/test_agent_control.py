@@ -77,6 +77,11 @@ def test_a_response_for_a_user(execd: RealExecd) -> None:
     assert agent_control(execd.layout, "--user", "bob", "-f", "user600", "-u", "000").returncode == 0
     [call] = execd.wait_for_calls(1)
     assert call[1:4] == [b"add", b"bob", b"-"]
+    agent_control(execd.layout, "--user", "eve", "-f", "user600", "-u", "000")
+    execd.wait_for_calls(2)
+    assert agent_control(execd.layout, "--unblock-user", "bob", "-u", "000").returncode == 0
+    assert execd.calls()[-1][1:4] == [b"delete", b"bob", b"-"]
+    assert execd.blocks() == 1, "another user's stays"
 
 
 @pytest.mark.parametrize(
