@@ -1,8 +1,9 @@
 """A rule's own tests as one function (spec/analysis.md, section 4: the order of the tests).
 
 `compile_test` writes the tests that a rule has as one Python expression, `a and b and c` in OSSEC's order, and
-evaluates it once, so that an event pays for no test that the rule has not.  There are two forms: for a log that is pure
-ASCII, given lower-cased as well, a literal is a plain `in`; for any other log each pattern looks at the bytes itself.
+evaluates it once, so that an event pays for no test that the rule has not.  There are three forms: for a log that is
+pure ASCII, given lower-cased as well, a literal is a plain `in`; for any other log each pattern looks at the bytes
+itself; for a log that held tabs or line breaks, given with blanks for them as well, at both.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ossec.analysisd.event import Event
     from ossec.regex import Matcher
 
-Test = Callable[["Event", bytes], bool]  # the event and its log, lower-cased
+Test = Callable[["Event", bytes], bool]  # the event and its log, lower-cased or spaced
 
 MAX_PLAIN = 4  # literals up to which `in` for each is quicker than the pattern's own test
 MIN_ID_SIZE = 10  # compiled_rule check_id_size
@@ -51,22 +52,24 @@ class Environment:
         return self._clock
 
 
-def compile_test(rule: Rule, environment: Environment, *, lowered: bool, without: str = "") -> Test | None:
+def compile_test(
+    rule: Rule, environment: Environment, *, lowered: bool, without: str = "", spaced: bool = False
+) -> Test | None:
     """The tests of a rule but those on decoder and program name; None when there is no other.
 
     `lowered`: the log is pure ASCII and its lower-cased form is given.  `without`: leave out the test of this element,
-    which the caller knows to hold.
+    which the caller knows to hold.  `spaced`: the log's other form is given, and a test holds if it holds on one.
     """
     names: dict[str, Any] = {}
-    expressions = _expressions(rule, environment, names, lowered=lowered, static=False)
+    expressions = _expressions(rule, environment, names, lowered=lowered, static=False, spaced=spaced)
     parts = [part for element, part in expressions if element != without]
     return _evaluate(" and ".join(parts), names) if parts else None
 
 
-def separate_tests(rule: Rule, environment: Environment) -> list[tuple[str, Test]]:
+def separate_tests(rule: Rule, environment: Environment, *, spaced: bool = False) -> list[tuple[str, Test]]:
     """All tests of a rule one by one, in order, each with the element it comes from: to tell which one failed."""
     names: dict[str, Any] = {}
-    parts = _expressions(rule, environment, names, lowered=False, static=True)
+    parts = _expressions(rule, environment, names, lowered=False, static=True, spaced=spaced)
     return [(element, _evaluate(part, names)) for element, part in parts]
 
 
@@ -76,7 +79,7 @@ def _evaluate(expression: str, names: dict[str, Any]) -> Test:
 
 
 def _expressions(
-    rule: Rule, environment: Environment, names: dict[str, Any], *, lowered: bool, static: bool
+    rule: Rule, environment: Environment, names: dict[str, Any], *, lowered: bool, static: bool, spaced: bool
 ) -> list[tuple[str, str]]:
     """(element, Python expression over `event` and `low`) for each test; `names` receives what they refer to."""
     parts: list[tuple[str, str]] = []
@@ -106,6 +109,9 @@ def _expressions(
             add(element, "(" + " or ".join(f"{literal!r} in low" for literal in sorted(matcher.literals)) + ")")
         elif lowered and matcher.test_lower is not None:
             add(element, f"{name(matcher.test_lower)}(low)")
+        elif spaced:
+            test = name(matcher.test)
+            add(element, f"({test}(event.log) or {test}(low))")
         else:
             add(element, f"{name(matcher.test)}(event.log)")
 

@@ -40,6 +40,7 @@ class Event:
         "program_name",
         "protocol",
         "queue",
+        "raw",
         "rule",
         "srcgeoip",
         "srcip",
@@ -56,6 +57,7 @@ class Event:
         self.queue = queue
         self.location = location  # as it came: '/var/log/auth.log' or '(agent) 10.0.0.1->/var/log/auth.log'
         self.agent = location[:1] == b"("
+        self.raw: bytes | None = None  # the line with its control characters, where it had any
         self.full_log = full_log  # the whole line, control characters handled
         self.log = full_log  # what decoders and rules see: without date, host and program
         self.time = time  # arrival, seconds since the epoch

@@ -12,6 +12,9 @@ What keeps it fast, at any number of rules:
 * a *plan* keeps, for each combination of decoder, accepted program patterns and literals found, the children to try of
   each rule.  Lines of one kind share a plan.
 
+A line with tabs or line breaks in it has two forms: with them deleted, as OSSEC has it, and with a blank for each, as
+its author meant it.  A test on the log holds if it holds on either, so that no rule misses two words that were glued.
+
 `Matching.walk_all` tries every rule, and tells of each: the slow twin for ossec-logtest -v, and the tests' referee.
 """
 
@@ -21,6 +24,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from ossec.analysisd.conditions import Environment, Test, compile_test, separate_tests
+from ossec.analysisd.predecode import spaced_log
 from ossec.analysisd.rules import Rule
 from ossec.analysisd.scan import Scanner, selective, strength
 from ossec.regex import Matcher
@@ -36,6 +40,7 @@ MAX_STATIC = 2048  # (decoder, program patterns) combinations whose children are
 CUT_OUT = ("url", "id", "status")
 ON_LOG = ("match", "regex")  # elements that look at the log itself
 NO_PROGRAM = -1
+OTHER, ASCII, SPACED = 0, 1, 2  # what tests must look at: the log; its lower-cased form; the log and its spaced form
 
 # (step, rule, element): `try`; `fail` at an element's test, or `match` and, if there are any, `children`
 Trace = Callable[[str, Rule, str], None]
@@ -52,6 +57,7 @@ class _Node:
         "place",
         "programs",
         "rule",
+        "spaced_tests",
         "static",
         "sure_test",
         "tests",
@@ -69,6 +75,7 @@ class _Node:
         self.any_test: Test | None = None
         self.sure_test: Test | None = None  # as ascii_test, when the pass over the log has already matched its pattern
         self.tests: list[tuple[str, Test]] | None = None  # one by one, made when first asked for
+        self.spaced_tests: list[tuple[str, Test]] | None = None  # as these, for a log that has a spaced form
         # (decoder, program patterns) -> children that pass these: always to be tried, mask and nodes of the others
         self.static: dict[tuple[str | None, int], _Static] = {}
 
@@ -80,7 +87,7 @@ class _Situation(NamedTuple):
     decoder: str | None
     accepted: int  # program patterns that accept the program name, as bits; NO_PROGRAM
     found: int  # patterns whose literals are in the log, as bits
-    plain: bool  # the log is pure ASCII
+    form: int  # OTHER, ASCII or SPACED
 
 
 Row = tuple[Test | None, Rule | None, "_Level | None"]
@@ -105,7 +112,9 @@ class _Level:
         situation = self.situation
         rows: list[Row] = []
         for child in self.matching.candidates(self.node, situation):
-            if not situation.plain:
+            if situation.form == SPACED:
+                test = compile_test(child.rule, self.matching.environment, lowered=False, spaced=True)
+            elif situation.form == OTHER:
                 test = child.any_test
             elif child.place >= 0:
                 test = child.sure_test
@@ -171,7 +180,7 @@ class Matching:
 
     def __init__(self, rules: RuleSet, environment: Environment, scanner: Scanner) -> None:
         self._scanner = scanner
-        self._environment = environment
+        self.environment = environment
         self._nodes: dict[int, _Node] = {rule.id: _Node(rule) for rule in rules}
         for rule in rules:
             node = self._nodes[rule.id]
@@ -203,7 +212,11 @@ class Matching:
         """The rule that the event ends in."""
         log = event.log
         scanner = self._scanner
+        spaced = None if event.raw is None else spaced_log(event)
         found = scanner.scan(log)
+        if spaced is not None:
+            found |= scanner.scan(spaced)
+            event.raw = None  # the memory of past events need not hold it
         decoder = event.decoder
         if decoder is None:
             key = None
@@ -217,37 +230,44 @@ class Matching:
         else:
             known = self._programs.get(program)
             accepted = self._accepted(program) if known is None else known
-        situation = (event.type, key, accepted, found, log.isascii())
+        situation = (event.type, key, accepted, found, log.isascii() if spaced is None else SPACED)
         plan = self._plans.get(situation)  # type: ignore[call-overload]  # a named tuple equals its plain twin
         if plan is None:
             if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
             named = _Situation(*situation)
             plan = self._plans[named] = _Level(self, None, named)
-        return _descend(plan, event, scanner.low)
+        return _descend(plan, event, scanner.low if spaced is None else spaced)
 
     def walk_all(self, event: Event, trace: Trace) -> Rule | None:
         """The same result by trying every rule in turn; `trace` is told of each step."""
+        spaced = None if event.raw is None else spaced_log(event)
         for root in self._roots.get(event.type, ()):
-            rule = self._walk(root, event, trace)
+            rule = self._walk(root, event, spaced, trace)
             if rule is not None:
                 return rule
         return None
 
-    def _walk(self, node: _Node, event: Event, trace: Trace) -> Rule | None:
+    def _walk(self, node: _Node, event: Event, spaced: bytes | None, trace: Trace) -> Rule | None:
         rule = node.rule
         trace("try", rule, "")
-        if node.tests is None:
-            node.tests = separate_tests(rule, self._environment)
-        for element, test in node.tests:
-            if not test(event, b""):
+        if spaced is None:
+            if node.tests is None:
+                node.tests = separate_tests(rule, self.environment)
+            tests = node.tests
+        else:
+            if node.spaced_tests is None:
+                node.spaced_tests = separate_tests(rule, self.environment, spaced=True)
+            tests = node.spaced_tests
+        for element, test in tests:
+            if not test(event, spaced or b""):
                 trace("fail", rule, element)
                 return None
         trace("match", rule, "")
         if node.children:
             trace("children", rule, "")
         for child in node.children:
-            found = self._walk(child, event, trace)
+            found = self._walk(child, event, spaced, trace)
             if found is not None:
                 return found
         return node.winner

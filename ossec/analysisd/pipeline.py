@@ -135,10 +135,12 @@ class Analysis:
             if handler is not None:
                 self._handle_special(Event(kind, location, text, now), handler, dispatches)
                 continue
-            event = Event(kind, location, clean(text), now)
+            line = clean(text)
+            event = Event(kind, location, line, now)
+            if len(line) != len(text):
+                event.raw = text
             decode(event)
             if event.type == "syslog":
-                line = event.full_log
                 if as_ossec:
                     if line in recent:
                         self.counters.repeats += 1

@@ -8,14 +8,16 @@ not know are in `headers`.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from itertools import islice
 
+from ossec.analysisd.event import Event
 from ossec.analysisd.headers import read_after_year, read_header
 
-if TYPE_CHECKING:
-    from ossec.analysisd.event import Event
-
 CONTROLS = bytes(range(32)) + b"\x7f"  # deleted from every log before anything else looks at it
+
+_SPACES = b"\t\n\v\f\r"  # those of them that stand between words
+_TO_BLANKS = bytes.maketrans(_SPACES, b" " * len(_SPACES))
+_NO_SPACES = CONTROLS.translate(None, _SPACES)
 
 _WORD = rb"[A-Za-z0-9().\-/@_]*"
 _SOLARIS_ID = rb"(?:\[ID [^\]]*\] )?"
@@ -35,8 +37,29 @@ SPACE, COLON, DASH, SLASH, DOT, BRACKET, COMMA = b" :-/.[,"
 
 
 def clean(log: bytes) -> bytes:
-    """The line without control characters, as rules see it: deleted, not replaced (tabs too)."""
+    """The line without control characters: deleted, not replaced (tabs too), as OSSEC has it.  See `spaced_log`."""
     return log.translate(None, CONTROLS)
+
+
+def read_line(queue: bytes, location: bytes, text: bytes, time: float) -> Event:
+    """The event of a line as it came, control characters included."""
+    event = Event(queue, location, clean(text), time)
+    if len(event.full_log) != len(text):
+        event.raw = text
+    return event
+
+
+def spaced_log(event: Event) -> bytes | None:
+    """The log of a predecoded event with a blank for each tab or line break in it; None: there is none."""
+    if event.raw is None:
+        return None
+    line = event.raw.strip(CONTROLS)
+    start = 0
+    if event.full_log.endswith(event.log):  # it does, but for odd headers
+        before = len(event.full_log) - len(event.log)
+        start = next(islice((at for at, byte in enumerate(line) if byte not in CONTROLS), before, None), len(line))
+    spaced = line[start:].translate(_TO_BLANKS, _NO_SPACES)
+    return None if spaced == event.log else spaced
 
 
 def predecode(event: Event, own_name: bytes, compat: bool = False) -> None:

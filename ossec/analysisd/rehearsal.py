@@ -13,7 +13,7 @@ from ossec.analysisd.decoders import Decoder
 from ossec.analysisd.engine import Engine
 from ossec.analysisd.event import Event
 from ossec.analysisd.geoip import GeoIP
-from ossec.analysisd.predecode import clean
+from ossec.analysisd.predecode import read_line
 from ossec.analysisd.rules import Rule
 from ossec.analysisd.ruletests import PLACE, Example
 from ossec.analysisd.stores import MemoryDiffs
@@ -167,7 +167,7 @@ class Rehearsal:
         seen: set[bytes],
         trace: list[tuple[str, Rule, str]] | None,
     ) -> Event:
-        event = Event(b"1", location, clean(line), now)
+        event = read_line(b"1", location, line, now)
         engine = self.engine
         if given is None:
             engine.decode(event)

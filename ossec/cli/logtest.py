@@ -27,7 +27,7 @@ from ossec.analysisd.engine import Engine, Verdict
 from ossec.analysisd.event import Event
 from ossec.analysisd.geoip import GeoIP, open_database
 from ossec.analysisd.loading import load_engine
-from ossec.analysisd.predecode import clean
+from ossec.analysisd.predecode import read_line
 from ossec.analysisd.rules import Rule
 from ossec.config import Configuration, ConfigurationError
 from ossec.config import load as load_configuration
@@ -135,7 +135,7 @@ class _Run:
         status = 0
         for lines in _read():
             for line in lines:
-                event = Event(b"1", LOCATION, clean(line), time.time())
+                event = read_line(b"1", LOCATION, line, time.time())
                 verdict = judge(engine, event)
                 if expected is not None:
                     status = self._compare(event, verdict, *expected)

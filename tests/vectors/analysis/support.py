@@ -14,7 +14,7 @@ from ossec.analysisd.diagnostics import LoadError, Report
 from ossec.analysisd.engine import Engine, EngineOptions, Verdict
 from ossec.analysisd.event import Event
 from ossec.analysisd.lists import FileLists
-from ossec.analysisd.predecode import clean
+from ossec.analysisd.predecode import read_line
 from ossec.analysisd.rule_loader import LoadOptions, load_rules
 from ossec.analysisd.stores import Stores
 from ossec.layout import Layout
@@ -91,7 +91,7 @@ def run(case: dict[str, Any], home: Path, *, compat: bool) -> Loaded:
     loaded = load(case, home, compat=compat)
     if loaded.engine is not None:
         for recorded in case["events"]:
-            event = Event(b"1", b"stdin", clean(raw(recorded["input"])), float(recorded["time"]))
+            event = read_line(b"1", b"stdin", raw(recorded["input"]), float(recorded["time"]))
             captured: Captured = []
             loaded.engine.decode(event, captured)
             loaded.results.append((event, captured, loaded.engine.judge(event)))

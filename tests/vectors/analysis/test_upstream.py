@@ -17,7 +17,7 @@ from ossec.analysisd.decoders import Captured
 from ossec.analysisd.diagnostics import Report
 from ossec.analysisd.engine import Engine, EngineOptions, Verdict
 from ossec.analysisd.event import Event
-from ossec.analysisd.predecode import clean
+from ossec.analysisd.predecode import read_line
 from ossec.analysisd.rehearsal import Rehearsal, differences
 from ossec.analysisd.rule_loader import load_rules
 from ossec.analysisd.ruletests import read_ini
@@ -53,7 +53,7 @@ def judge(engine: Engine, log: str) -> dict[str, Any]:
     """What logtest, started for this line alone, shows."""
     engine.start_afresh()
     engine.stores.fts.clear()
-    event = Event(b"1", b"stdin", clean(raw(log)), 1_700_000_000.0)
+    event = read_line(b"1", b"stdin", raw(log), 1_700_000_000.0)
     captured: Captured = []
     engine.decode(event, captured)
     return shown(event, captured, engine.judge(event))
@@ -117,8 +117,8 @@ def test_what_is_left_out_could_not_have_matched(engine: Engine) -> None:
     engine.stores.fts.clear()
     full = build()
     for number, line in enumerate((UPSTREAM / "logtest-samples.jsonl").read_text().splitlines()):
-        log = clean(raw(json.loads(line)["log"]))
-        event, twin = (Event(b"1", b"stdin", log, 1_700_000_000.0 + number) for _ in range(2))
+        log = raw(json.loads(line)["log"])
+        event, twin = (read_line(b"1", b"stdin", log, 1_700_000_000.0 + number) for _ in range(2))
         engine.process(event)
         full.decode(twin)
         full.accumulate(twin)
