@@ -78,6 +78,7 @@ case $family in
     ;;
 esac
 
+made=$home/active-response/hosts-deny-made # there while a hosts.deny that we made is
 file=$(readlink -f "${OSSEC_HOSTS_DENY:-/etc/hosts.deny}") || fail "no such folder: ${OSSEC_HOSTS_DENY-}"
 # One at a time, by a lock that the kernel takes back.
 command -v flock >/dev/null || fail 'flock is not installed'
@@ -87,6 +88,7 @@ flock -w 30 9 || fail 'another one holds the lock'
 if [ "$1" = add ]; then
     if [ ! -e "$file" ]; then # tcpd reads it as anybody
         (umask 022 && : >"$file") || fail "$file cannot be written"
+        : 2>/dev/null >"$made"
     fi
     if ! grep -Fqx -e "$line" "$file"; then
         if [ -s "$file" ] && [ -n "$(tail -c 1 "$file")" ]; then
@@ -105,5 +107,6 @@ elif [ -e "$file" ] && grep -Fqx -e "$line" "$file"; then
     fi
     # A file that is mounted cannot be replaced, only written.
     mv -f "$new" "$file" 2>/dev/null || { cat "$new" >"$file" && rm -f "$new"; } || fail "$file cannot be written"
+    if [ -e "$made" ] && [ ! -s "$file" ]; then rm -f "$file" "$made"; fi
 fi
 succeed

@@ -1,10 +1,11 @@
-"""Takes a home away: stops the suite, which undoes its blocks, then units, users and files.
+"""Takes a home away: stops the suite, which undoes its blocks, then the firewall's frame for them, units, users, files.
 
 Only a home that our installer made or upgraded, and only what it made outside of the home.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from ossec.errors import OssecError
 from ossec.layout import Layout
-from ossec.suite import processes
+from ossec.suite import firewall, processes
 from ossec.suite.control import START_PATIENCE, Control
 from ossec.suite.installer import Manifest, check_home
 from ossec.suite.tree import GROUP
@@ -30,6 +31,8 @@ def remove(layout: Layout, say: Say) -> None:
     manifest = Manifest.read(layout)
     _undo_blocks(layout, say)
     Control(layout, say, say).stop()
+    if os.geteuid() == 0:
+        firewall.clear(say)
     _remove_units(manifest, say)
     shutil.rmtree(layout.home)
     say(f"Removed {layout.home}")

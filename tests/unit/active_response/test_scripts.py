@@ -310,6 +310,23 @@ def test_hosts_deny_is_made_readable_for_all(home: Home) -> None:
     assert stat.S_IMODE(home.hosts_deny.stat().st_mode) == 0o644
 
 
+@pytest.mark.parametrize("existed", [False, True])
+def test_a_hosts_deny_that_was_made_for_a_block_goes_with_the_last(home: Home, existed: bool) -> None:
+    if existed:
+        home.hosts_deny.touch()
+    addresses = ("192.0.2.1", "192.0.2.2")
+    for action, present in (("add", True), ("delete", existed)):
+        for address in addresses:
+            assert home.run("host-deny.sh", action, "-", address).returncode == 0
+        assert home.hosts_deny.exists() is present
+    if not existed:  # what somebody wrote into it in the meantime is theirs
+        assert home.run("host-deny.sh", "add", "-", addresses[0]).returncode == 0
+        with home.hosts_deny.open("a") as out:
+            out.write("ALL:203.0.113.9\n")
+        assert home.run("host-deny.sh", "delete", "-", addresses[0]).returncode == 0
+        assert home.hosts_deny.read_text() == "ALL:203.0.113.9\n"
+
+
 def test_many_at_once_lose_no_line(home: Home) -> None:
     addresses = [f"192.0.2.{number}" for number in range(1, 31)]
     for action, expected in (("add", {f"ALL:{address}" for address in addresses}), ("delete", set())):
@@ -318,7 +335,8 @@ def test_many_at_once_lose_no_line(home: Home) -> None:
             for address in addresses
         ]
         assert [process.wait(60) for process in running] == [0] * len(addresses)
-        assert set(home.hosts_deny.read_text().split()) == expected
+        lines = home.hosts_deny.read_text().split() if home.hosts_deny.exists() else []
+        assert set(lines) == expected
     assert len(home.lines()) == 2 * len(addresses)
 
 
