@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import click
 
 from ossec import __version__
-from ossec.config.kind import Kind
+from ossec.config.kind import Kind, home_kind
 from ossec.errors import OssecError
 from ossec.layout import DEFAULT_HOME, Layout, data_dir, find_home
-from ossec.suite import processes
+from ossec.suite import preloaded, processes
 from ossec.suite.installer import Installer, Report, check_home, is_inside_checkout
 from ossec.suite.machine import Machine, find_route, port_is_free, survey
 from ossec.suite.remover import SYSTEMD_RUNS, remove
-from ossec.suite.roster import choose
+from ossec.suite.roster import choose, switched_off
 from ossec.suite.template import InstallType, Mail, Settings
 from ossec.suite.units import UNIT_DIR
 
@@ -49,18 +49,28 @@ class Answers:
     firewall_response: bool | None
     remote_syslog: bool | None
 
+    def filled(self, given: Mapping[str, object]) -> Answers:
+        """With answers given beforehand where the command line says nothing."""
+        open_ones = {one.name for one in fields(self) if getattr(self, one.name) in (None, ())}
+        return replace(self, **{name: value for name, value in given.items() if name in open_ones})  # type: ignore[arg-type]
 
-def ask(answers: Answers) -> Answers:
-    """The questions of OSSEC's script, in its order; what the command line says is not asked again."""
-    kind = answers.kind or _ask_kind()
+
+def ask(answers: Answers, upgrade: bool = False) -> Answers:
+    """The questions of OSSEC's script, in its order; what was said before is not asked again.
+
+    `upgrade`: the one about an existing home has been answered with yes.
+    """
+    if answers.home and is_home(Path(answers.home)):
+        kind = answers.kind
+    else:
+        kind = answers.kind or _ask_kind()
     home = answers.home or click.prompt("2. Directory", default=str(find_home().home))
-    if Layout(Path(home)).ossec_conf.is_file():
-        if not click.confirm(
-            f"   {home} is an OSSEC home. Upgrade it, keeping configuration, keys and rules?", default=True
-        ):
-            raise click.Abort
-        return replace(answers, kind=kind, home=home)
     answers = replace(answers, kind=kind, home=home)
+    if is_home(Path(home)):
+        question = f"   {home} is an OSSEC home. Upgrade it, keeping configuration, keys and rules?"
+        if not upgrade and not click.confirm(question, default=True):
+            raise click.Abort
+        return answers
     if kind in ("agent", "hybrid") and answers.server_ip is None:
         answers = replace(answers, server_ip=click.prompt("3. Address or name of the OSSEC server"))
     if kind != "agent" and answers.email is None and click.confirm("3. Send alerts by mail?", default=False):
@@ -104,12 +114,34 @@ def _can_block() -> bool:
     return os.geteuid() == 0
 
 
+def is_home(home: Path) -> bool:
+    return Layout(home.absolute()).ossec_conf.is_file()
+
+
+def kind_of(home: Path) -> InstallType:
+    """What an existing home was installed as, also by OSSEC's own installer."""
+    layout = Layout(home)
+    kind = home_kind(layout)
+    if kind is not Kind.AGENT and Layout(layout.sub_agent_home).ossec_conf.is_file():
+        return InstallType.HYBRID
+    return InstallType(str(kind))
+
+
 def decide(answers: Answers, machine: Machine) -> Settings:
-    """Settings from answers, defaults where nothing was said.  OssecError for what does not fit together."""
-    kind = InstallType(answers.kind or "local")
-    if kind in (InstallType.AGENT, InstallType.HYBRID) and not answers.server_ip:
-        raise OssecError(f"an installation of type {kind} needs its server: add --server-ip ADDRESS")
+    """Settings from answers, defaults where nothing was said.  OssecError for what does not fit together.
+
+    A home that is upgraded stays what it is: its configuration is kept, and says what its daemons do.
+    """
     home = Path(answers.home).absolute() if answers.home else DEFAULT_HOME
+    upgrading = is_home(home)
+    kind = kind_of(home) if upgrading else InstallType(answers.kind or "local")
+    if answers.kind is not None and kind != answers.kind:
+        raise OssecError(
+            f"{home} is a home of type {kind}, and an upgrade keeps that and its configuration. For one of type "
+            f"{answers.kind} choose another directory, or take this one away with --remove"
+        )
+    if kind in (InstallType.AGENT, InstallType.HYBRID) and not answers.server_ip and not upgrading:
+        raise OssecError(f"an installation of type {kind} needs its server: add --server-ip ADDRESS")
     mail = None
     if answers.email and kind is not InstallType.AGENT:
         mail = Mail(answers.email, answers.smtp_server or "127.0.0.1", f"ossecm@{machine.hostname}")
@@ -133,7 +165,7 @@ def summarise(settings: Settings, machine: Machine, report: Report) -> dict[str,
     """What `--json` prints."""
     kind = Kind.AGENT if settings.kind is InstallType.AGENT else Kind.SERVER
     kind = Kind.LOCAL if settings.kind is InstallType.LOCAL else kind
-    off = frozenset() if settings.mail else frozenset({"ossec-maild"})
+    off = switched_off(Layout(settings.home).ossec_conf.read_text("utf-8", "replace"))
     roster = choose(kind, off=off, exists=processes.exists)
     return {
         "home": str(settings.home),
@@ -242,6 +274,9 @@ def command(no_users: bool, systemd: bool | None, removing: bool, yes: bool, as_
     """Make an OSSEC home, or upgrade one: configuration, keys, local rules, queues and logs are kept.
 
     Works in any directory as any user.  As root it creates the users ossec, ossecm and ossecr.
+
+    Answers may be given beforehand with the names of OSSEC's script (USER_INSTALL_TYPE, USER_DIR, ...), in the
+    environment or in ./etc/preloaded-vars.conf; with USER_NO_STOP=y nothing is asked.
     """
     answers = Answers(**words)  # type: ignore[arg-type]  # click gives each the type declared above
     if removing:
@@ -250,8 +285,15 @@ def command(no_users: bool, systemd: bool | None, removing: bool, yes: bool, as_
             click.confirm(f"Remove {layout.home} with its configuration, keys, alerts and logs?", abort=True)
         remove(layout, click.echo)
         return
-    if not (yes or as_json):
-        answers = ask(answers)
+    given = preloaded.load(os.environ, Path.cwd())
+    for name in given.ignored:
+        click.echo(f"{name} has no meaning here; it is ignored", err=True)
+    answers = answers.filled(given.answers)
+    upgrade = given.answers.get("upgrade")
+    if upgrade is False and is_home(Path(answers.home) if answers.home else find_home().home):
+        raise OssecError("this is an OSSEC home already, and USER_UPDATE=n forbids to upgrade it")
+    if not (yes or as_json or given.answers.get("silent")):
+        answers = ask(answers, bool(upgrade))
     elif answers.home is None:
         answers = replace(answers, home=str(find_home().home))
     machine = survey()

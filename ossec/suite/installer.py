@@ -28,7 +28,7 @@ from ossec.errors import ConfigError, OssecError
 from ossec.layout import Layout
 from ossec.suite import processes, tree
 from ossec.suite.machine import Machine
-from ossec.suite.roster import choose
+from ossec.suite.roster import choose, switched_off
 from ossec.suite.template import InstallType, Settings, Stock, render, render_sub_agent
 from ossec.suite.units import render_units, target_of
 
@@ -273,7 +273,7 @@ class Installer:
     def _units(self, folder: Path) -> None:
         """For every daemon that this version has; the administrator enables their target."""
         kinds = {InstallType.AGENT: Kind.AGENT, InstallType.LOCAL: Kind.LOCAL}
-        off = frozenset() if self.settings.mail else frozenset({"ossec-maild"})
+        off = switched_off(self.layout.ossec_conf.read_text("utf-8", "replace"))
         roster = choose(kinds.get(self.settings.kind, Kind.SERVER), off=off, exists=processes.exists)
         for name, text in render_units(self.settings.home, roster).items():
             path = folder / name
