@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 from tests.integration.network import run
-from tests.integration.suite import Suite
+from tests.integration.suite import Suite, section
 from tests.support import wait_until
 
 NETWORK = "198.51.100"
@@ -24,6 +27,17 @@ server = socket.create_server((sys.argv[1], int(sys.argv[2])))
 while True:
     server.accept()[0].close()
 """
+COUNTED = """\
+<group name="fleet,">
+  <rule id="100900" level="3">
+    <match>fleet event </match>
+    <description>An event that a test counts.</description>
+  </rule>
+</group>
+"""
+
+
+MAX_DOUBLED = 1000  # what an agent has in flight at most
 _number = itertools.count()
 
 
@@ -109,6 +123,42 @@ class Fleet:
         for agent in self.agents:
             agent.suite.install("--type", "agent", "--server-ip", SERVER)
 
+    def start(self) -> None:
+        """Open, install, enrol, configure a response, start, wait for all agents."""
+        self.open()
+        self.install()
+        server = self.server.suite
+        (server.layout.rules_dir / "local_rules.xml").write_text(COUNTED)
+        server.append(section("active-response", command="firewall-drop", location="local", level=15, timeout=5))
+        enrol(self)
+        server.start()
+        for agent in self.agents:
+            agent.suite.start()
+        wait_for_agents(server, [agent.name for agent in self.agents])
+
+    def sit_out(self, silently: bool, seconds: float) -> tuple[int, int]:
+        """Cut the first agent off under load; how many events it wrote, and how many of them came twice."""
+        agent = self.agents[0]
+        number = 0
+        pace = threading.Event()  # never set: what keeps the load at 400 events/s
+        cut = agent.swallow if silently else lambda on: agent.link("down" if on else "up")
+
+        def load(seconds: float) -> None:
+            nonlocal number
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                log(agent, range(number, number + 20))
+                number += 20
+                pace.wait(0.05)
+
+        load(1.0)
+        cut(True)
+        load(seconds)
+        cut(False)
+        load(1.0)
+        wait_until(lambda: len(set(arrived(self, agent))) == number, "all events", 90)
+        return number, len(arrived(self, agent)) - number
+
     def close(self) -> None:
         for host in self.hosts:
             host.suite.end()
@@ -129,3 +179,36 @@ def wait_for_agents(server: Suite, names: list[str]) -> None:
         f"agents {names} to connect; the server said: {server.ossec_log()[-2000:]}",
         40,
     )
+
+
+def enrol(fleet: Fleet) -> None:
+    """By ossec-authd on the server and one command on each agent."""
+    server = fleet.server.suite
+    server.layout.authd_password.write_text("s3cret\n")
+    started = server.python("-m", "ossec.authd", "-i", "-D", str(server.layout.home))
+    assert started.returncode == 0, started.stderr
+    password = fleet.folder / "password"
+    password.write_text("s3cret\n")
+    for agent in fleet.agents:
+        done = agent.suite.python(
+            *("-m", "ossec.cli.agent_auth", "-D", str(agent.suite.layout.home)),
+            *("-m", SERVER, "-A", agent.name, "-P", str(password)),
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    server.kill("ossec-authd")
+
+
+def identity(host: Host) -> str:
+    """The id that the agent was given."""
+    return host.suite.layout.client_keys.read_text().split()[0]
+
+
+def log(host: Host, numbers: range) -> None:
+    host.suite.write(*(f"fleet event {host.name} {number}" for number in numbers), program="app")
+
+
+def arrived(fleet: Fleet, host: Host) -> list[int]:
+    """The numbers of this host's events in the server's alerts, in order of arrival."""
+    pattern = re.compile(rf"fleet event {host.name} (\d+)")
+    logs = (alert["full_log"] for alert in fleet.server.suite.alerts(100900))
+    return [int(match[1]) for text in logs if (match := pattern.search(text))]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ossec.crypto.keys import AgentKey
-from tests.integration.fleet import STRANGER, Fleet, Host, missing_tools, wait_for_agents
-from tests.integration.suite import section
+from tests.integration.fleet import (
+    MAX_DOUBLED,
+    STRANGER,
+    Fleet,
+    Host,
+    arrived,
+    identity,
+    log,
+    missing_tools,
+)
 from tests.support import wait_until
 
 pytestmark = [
@@ -25,58 +28,16 @@ pytestmark = [
 
 PORT = 8080
 OUTAGE = 15.0  # seconds: longer than the agent's three probes, so that it passes into looking for its server
-COUNTED = """\
-<group name="fleet,">
-  <rule id="100900" level="3">
-    <match>fleet event </match>
-    <description>An event that a test counts.</description>
-  </rule>
-</group>
-"""
 
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
     fleet = Fleet(tmp_path)
     try:
-        fleet.open()
-        fleet.install()
-        server = fleet.server.suite
-        (server.layout.rules_dir / "local_rules.xml").write_text(COUNTED)
-        server.append(
-            section("command", name="drop", executable="firewall-drop.sh", expect="srcip", timeout_allowed="yes"),
-            section("active-response", command="drop", location="local", level=15, timeout=5),
-        )
-        enrol(fleet)
-        server.start()
-        for agent in fleet.agents:
-            agent.suite.start()
-        wait_for_agents(server, [agent.name for agent in fleet.agents])
+        fleet.start()
         yield fleet
     finally:
         fleet.close()
-
-
-def enrol(fleet: Fleet) -> None:
-    """By hand: a key on both sides."""
-    keys = [
-        AgentKey.parse(f"{number:03} {agent.name} {agent.address} {number:064x}")
-        for number, agent in enumerate(fleet.agents, 1)
-    ]
-    fleet.server.suite.layout.client_keys.write_text("".join(key.format() + "\n" for key in keys))
-    for agent, key in zip(fleet.agents, keys, strict=True):
-        agent.suite.layout.client_keys.write_text(key.format() + "\n")
-
-
-def log(host: Host, numbers: range) -> None:
-    host.suite.write(*(f"fleet event {host.name} {number}" for number in numbers), program="app")
-
-
-def arrived(fleet: Fleet, host: Host) -> list[int]:
-    """The numbers of this host's events in the server's alerts, in order of arrival."""
-    pattern = re.compile(rf"fleet event {host.name} (\d+)")
-    logs = (alert["full_log"] for alert in fleet.server.suite.alerts(100900))
-    return [int(match[1]) for text in logs if (match := pattern.search(text))]
 
 
 def test_events_carry_the_agents_name_and_an_order_reaches_one_agent(fleet: Fleet) -> None:
@@ -90,9 +51,12 @@ def test_events_carry_the_agents_name_and_an_order_reaches_one_agent(fleet: Flee
     for agent in fleet.agents:
         agent.listen(PORT)
         wait_until(lambda agent=agent: fleet.stranger.reaches(agent.address, PORT), f"{agent.name} to be reached")
-    order = f"(msg_to_agent) [] NNS 002 drop5 - {STRANGER} (from_the_server) (no_rule_id)"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as tool:
-        tool.sendto(order.encode(), str(fleet.server.suite.layout.ar_queue))
+    wait_until(second.suite.layout.ar_conf.is_file, "ar.conf on the agent")
+    done = fleet.server.suite.python(
+        *("-m", "ossec.cli.agent_control", "-D", str(fleet.server.suite.layout.home)),
+        *("-b", STRANGER, "-f", "firewall-drop5", "-u", identity(second)),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
     wait_until(lambda: not fleet.stranger.reaches(second.address, PORT), "the drop on the second agent")
     assert fleet.stranger.reaches(fleet.agents[0].address, PORT, 5)
     wait_until(lambda: fleet.stranger.reaches(second.address, PORT), "the release")
@@ -108,27 +72,8 @@ def test_a_changed_agent_conf_reaches_all_agents(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize("silently", [False, True], ids=["cable-pulled", "packets-swallowed"])
 def test_nothing_is_missing_after_an_outage_under_load(fleet: Fleet, silently: bool) -> None:
-    agent = fleet.agents[0]
-    number = 0
-    pace = threading.Event()  # never set: what keeps the load at 400 events/s
-    cut = agent.swallow if silently else lambda on: agent.link("down" if on else "up")
-
-    def load(seconds: float) -> None:
-        nonlocal number
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            log(agent, range(number, number + 20))
-            number += 20
-            pace.wait(0.05)
-
-    load(1.0)
-    cut(True)
-    load(OUTAGE)
-    cut(False)
-    load(1.0)
-    wait_until(lambda: len(set(arrived(fleet, agent))) == number, "all events", 90)
-    doubled = len(arrived(fleet, agent)) - number
-    assert doubled <= 1000, f"{doubled} of {number} arrived twice"
+    written, doubled = fleet.sit_out(silently, OUTAGE)
+    assert doubled <= MAX_DOUBLED, f"{doubled} of {written} arrived twice"
 
 
 def test_every_daemon_may_die(fleet: Fleet) -> None:
