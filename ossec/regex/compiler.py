@@ -366,6 +366,11 @@ def _texts(source: _Source, texts: tuple[analysis.Branch, ...]) -> Matcher:
                     return True
             return False
 
+    elif len(prefixes) == len(texts):
+
+        def test_lower(lowered: bytes) -> bool:
+            return lowered.startswith(prefixes)
+
     else:
 
         def test_lower(lowered: bytes) -> bool:
@@ -395,13 +400,49 @@ def _texts(source: _Source, texts: tuple[analysis.Branch, ...]) -> Matcher:
 
     programs: Search | None = None
 
-    def search(subject: bytes, start: int = 0, /) -> Match | None:
+    def search_rare(subject: bytes, start: int) -> Match | None:
         nonlocal programs
         if not test(subject, start):
             return None
         if programs is None:
             programs = _programs(source)[1]
         return programs(subject, start)
+
+    if always or len(inner) > MAX_SEARCHES:
+
+        def search(subject: bytes, start: int = 0, /) -> Match | None:
+            return search_rare(subject, start)
+
+    elif not anchored:
+
+        def search(subject: bytes, start: int = 0, /) -> Match | None:
+            if not subject.isascii():
+                return search_rare(subject, start)
+            lowered = subject.lower()
+            begin = end = -1
+            for text in inner:  # the first one in the subject; of two at one place the first in the pattern
+                at = lowered.find(text, start)
+                if at >= 0 and (at < begin or begin < 0):
+                    begin, end = at, at + len(text)
+            return None if begin < 0 else new_tuple(Match, (end, ()))
+
+    elif len(prefixes) == len(texts):
+
+        def search(subject: bytes, start: int = 0, /) -> Match | None:
+            if not subject.isascii():
+                return search_rare(subject, start)
+            lowered = subject.lower()
+            if not lowered.startswith(prefixes, start):
+                return None
+            for text in prefixes:
+                if lowered.startswith(text, start):
+                    return new_tuple(Match, (start + len(text), ()))
+            return None
+
+    else:
+
+        def search(subject: bytes, start: int = 0, /) -> Match | None:
+            return search_rare(subject, start)
 
     literals = analysis.literals(source.tree)
     return Matcher(

@@ -106,6 +106,21 @@ def test_pcre2_agrees_with_pcre2(pattern: str, subject: bytes) -> None:
         check(matcher, oracle(pattern.encode(), subject), subject)
 
 
+texts = st.lists(st.text(alphabet="abkS ", min_size=1, max_size=3), min_size=1, max_size=8)
+
+
+@settings(max_examples=500, deadline=None)
+@given(texts, st.sampled_from(["", "^"]), ascii_lines | lines)
+def test_texts_are_found_where_pcre2_finds_them(words: list[str], anchor: str, subject: bytes) -> None:
+    pattern = "|".join(anchor + word for word in words)
+    matcher = compile_regex(pattern)
+    if not matcher.fast_path:
+        check(matcher, oracle(b"(*UTF)" + pattern.encode(), subject), subject)
+    matcher = compile_pcre2(pattern)
+    if not matcher.fast_path:
+        check(matcher, oracle(pattern.encode(), subject), subject)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.lists(os_patterns | st.text(alphabet="abk |^$", max_size=6), max_size=12), any_bytes)
 def test_no_pattern_matches_without_its_bit(patterns: list[str], subject: bytes) -> None:
