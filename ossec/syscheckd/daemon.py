@@ -51,7 +51,8 @@ def is_agent(context: Context) -> bool:
 def load_configuration(context: Context) -> Configuration:
     """ossec.conf and, on an agent, agent.conf; what is to be said of them is logged."""
     if is_agent(context):
-        configuration = agent_conf.load(context.layout, context.config_path, NAME)
+        allowed = bool(context.internal.get("logcollector.remote_commands"))
+        configuration = agent_conf.load(context.layout, context.config_path, NAME, remote_commands=allowed)
     else:
         configuration = load(context.layout, context.config_path, NAME)
     for line in configuration.warnings:
@@ -88,7 +89,8 @@ class Syscheckd(Service):
         for option in ("syscheck.sleep", "syscheck.sleep_after", "syscheck.debug", "rootcheck.sleep"):
             options.get(option)
         if is_agent(context):
-            lines, status = agent_conf.check(context.layout, context.config_path, NAME)
+            allowed = bool(options.get("logcollector.remote_commands"))
+            lines, status = agent_conf.check(context.layout, context.config_path, NAME, remote_commands=allowed)
         else:
             lines, status = check(context.layout, context.config_path, NAME)
         for line in lines:
@@ -114,12 +116,15 @@ class Syscheckd(Service):
             self.policy = Policy((), self.policy.ignore, self.policy.nodiff)
 
     # life
-    def open(self) -> None:
-        os.chdir("/")
+    def prepare(self) -> None:
+        """Scheduled as work that nobody waits for, as OSSEC's."""
         try:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         except OSError as error:
             log.debug("The scheduling class stays as it is: %s", error.strerror)
+
+    def open(self) -> None:
+        os.chdir("/")
         self.sender = Sender(self.loop, Outbox(self.layout.event_queue), self.layout.wait_file, self._may_send)
         self.sender.connect()
         self.baseline = Baseline(self.layout.syscheck_baseline)

@@ -147,7 +147,7 @@ class Worker:
 def _live(connection: socket.socket, examiner: Examiner, copies: Copies) -> None:
     """The life of a worker."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM):
-        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
+        signal.signal(number, signal.SIG_IGN)  # systemd and a terminal send them to all; the daemon says when to end
     signal.set_wakeup_fd(-1)
     kept = os.dup2(connection.fileno(), 3) if connection.fileno() != 3 else 3
     os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))

@@ -242,6 +242,11 @@ def _prefilter(reading: Reading, node: Node) -> str | None:
     program = node.text.split(" ", 1)[0]
     if not program:
         return None
+    if not reading.remote_commands:
+        raise Refusal(
+            "prefilter_cmd of agent.conf is not run here: set logcollector.remote_commands=1 to allow it",
+            ": Remote commands are not accepted from the manager. Ignoring it on the agent.conf",
+        )
     if reading.is_for(*SYSCHECKD) and not reading.machine.exists(reading.layout.under(program)):
         raise bad_value(node, "a program that exists")
     return node.text

@@ -341,3 +341,29 @@ def test_workers_end_with_their_daemon(tmp_path: Path) -> None:
             return True
 
     wait_until(lambda: all(ended(pid) for pid in pids), "their end")
+
+
+def test_an_agent_also_watches_what_its_server_says(tmp_path: Path) -> None:
+    """agent.conf; but a command from there is run only where that is allowed."""
+    with make(tmp_path) as host:
+        (host.root / "own").write_text("1")
+        other = tmp_path / "other"
+        other.mkdir()
+        (other / "theirs").write_text("1")
+        host.layout.init_conf.write_text('TYPE="agent"\n')
+        host.layout.agent_conf.write_text(
+            f'<agent_config><syscheck><directories check_md5sum="yes">{other}</directories>'
+            f"<prefilter_cmd>/usr/bin/touch {tmp_path}/run</prefilter_cmd></syscheck></agent_config>"
+        )
+        host.start()
+        host.wait_for_scan(1)
+        assert sorted(told(host)) == [f"{other}/theirs", "own"]
+        assert not (tmp_path / "run").exists()
+        assert any("logcollector.remote_commands=1" in line for line in host.log.lines)
+
+        host.stop()
+        with host.layout.local_internal_options.open("a") as out:
+            out.write("logcollector.remote_commands=1\n")
+        host.start()
+        host.wait_for_scan(2)
+        assert (tmp_path / "run").exists()
