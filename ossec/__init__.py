@@ -33,6 +33,8 @@ Where to look:
 `logcollector`     follows files and the journal, sends each line to the queue
 `analysisd`        decoders, rules, correlation; writes alerts and decides on responses
 `execd`            runs responses, writes blocks down before it makes them, undoes them in time
+`maild`            sends alerts by mail, from a spool that outlives it
+`csyslogd`         sends alerts to syslog servers, from the alert files as far as each has come
 `suite`            what knows all daemons: starting, stopping, testing and reloading them together
 `cli`              the programs that an operator types
 =================  ====================================================================================

@@ -105,6 +105,7 @@ def _table() -> dict[str, Option]:
         Option("analysisd.ossec_compat", 0, 0, 1, ours=True),
         Option("analysisd.repeat_filter", 1, 0, 2, ours=True),  # 0: off, 1: as OSSEC, 2: per location
         Option("syscheck.alert_first_scan", 0, 0, 1, ours=True),  # analysisd: new files, before a baseline is complete
+        Option("maild.granular_share", 0, 0, 1, ours=True),  # 1: a granular recipient gets the whole batch, as in OSSEC
         Option("logcollector.resume", 1, 0, 1, ours=True),
         Option("logcollector.command_timeout", 300, 0, 86400, ours=True),
         Option("syscheck.workers", 1, 0, 64, ours=True),  # processes that read files in a scan; 0: one per CPU
