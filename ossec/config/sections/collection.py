@@ -228,12 +228,19 @@ def _scan_day(reading: Reading, node: Node) -> times.Days:
         raise Refusal(refusal.message, f"({error.code}): ERROR: {error.message}", *refusal.upstream) from None
 
 
+NOON = 1200
+_AFTER_MIDNIGHT = re.compile(r"\s*12(?::[0-9]{2})?\s*am\s*", re.IGNORECASE)
+
+
 def _scan_time(reading: Reading, node: Node) -> times.TimeRange:
     refusal = bad_value(node, "a time of day, as 21:00 or 9pm")
     if node.text.startswith("!"):
         raise refusal
     try:
-        return times.parse_time(node.text)
+        found = times.parse_time(node.text)
+        if _AFTER_MIDNIGHT.fullmatch(node.text) and found.start >= NOON:  # OSSEC takes it for noon
+            return times.TimeRange(found.start - NOON, found.end - NOON)
+        return found
     except times.BadTime as error:
         raise Refusal(refusal.message, f"({error.code}): ERROR: {error.message}", *refusal.upstream) from None
 

@@ -343,6 +343,13 @@ def test_workers_end_with_their_daemon(tmp_path: Path) -> None:
     wait_until(lambda: all(ended(pid) for pid in pids), "their end")
 
 
+@pytest.mark.parametrize("text, start", [("12am", 0), ("12:30 AM", 30), ("12pm", 1200), ("1am", 100), ("9pm", 2100)])
+def test_the_hour_after_midnight_is_not_noon(tmp_path: Path, text: str, start: int) -> None:
+    with make(tmp_path, more=f"<scan_time>{text}</scan_time>") as host:
+        daemon = host.start()
+        assert daemon._settings.scan_time is not None and daemon._settings.scan_time.start == start
+
+
 def test_an_agent_also_watches_what_its_server_says(tmp_path: Path) -> None:
     """agent.conf; but a command from there is run only where that is allowed."""
     with make(tmp_path) as host:
