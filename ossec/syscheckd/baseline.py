@@ -1,11 +1,14 @@
 """What was known of every file: path and SUM, on disk, so memory does not grow with them (part of the shell).
 
-One SQLite file.  Changes are written in transactions that the caller ends once what they stand for has been sent: after
-a crash something is told again, and nothing is forgotten.  A file that cannot be read as a database is set aside.
+One SQLite file.  Changes are written in transactions that the caller ends once what they stand for has been sent:
+after a crash something is told again, and nothing is forgotten.  A file that cannot be read as a database is set aside.
+Where it cannot be written (the disk is full) what is new is forgotten again, and so told again by the next scan: for
+the receiver it is nothing new.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -14,12 +17,10 @@ from pathlib import Path
 log = logging.getLogger("ossec.syscheckd")
 
 CACHE = 4096  # KiB of pages that SQLite keeps: enough for the inner nodes of an index of millions
-MAX_LOOK = 64 + 9999  # paths in one question: a batch, or a `sleep_after` of the largest size
 MAX_ADDED = 256  # new files that are written together
 PAGE = 512  # rows of a look through the table that are held at a time
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, sums BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 BROKEN = ".broken"
 
@@ -41,6 +42,7 @@ class Baseline:
         self._counted = self.count  # at the last commit
         self._next_row: int = self._connection.execute("SELECT COALESCE(MAX(id), 0) + 1 FROM files").fetchone()[0]
         self._added: list[tuple[int, bytes, bytes]] = []
+        self._refused = False  # and it was said
 
     def _open(self) -> None:
         self._connection = sqlite3.connect(self.path, isolation_level=None, cached_statements=32)
@@ -57,7 +59,7 @@ class Baseline:
 
     # files
     def look(self, paths: Sequence[bytes]) -> dict[bytes, tuple[int, bytes]]:
-        """(number of its row, SUM) of each of at most MAX_LOOK paths that is known."""
+        """(number of its row, SUM) of each of a batch of paths that is known."""
         self._write_added()
         marks = ",?" * (len(paths) - 1)
         rows = self._execute(f"SELECT path, id, sums FROM files WHERE path IN (?{marks})", paths)
@@ -75,19 +77,19 @@ class Baseline:
 
     def _write_added(self) -> None:
         if self._added:
-            self._begin()
-            self._connection.executemany("INSERT OR REPLACE INTO files (id, path, sums) VALUES (?, ?, ?)", self._added)
-            self._added.clear()
+            added, self._added = self._added, []
+            with self._writing():
+                self._connection.executemany("INSERT OR REPLACE INTO files (id, path, sums) VALUES (?, ?, ?)", added)
 
     def update(self, row: int, sums: bytes) -> None:
         self._write_added()
-        self._begin()
-        self._execute("UPDATE files SET sums=? WHERE id=?", (sums, row))
+        with self._writing():
+            self._execute("UPDATE files SET sums=? WHERE id=?", (sums, row))
 
     def remove(self, path: bytes) -> None:
         self._write_added()
-        self._begin()
-        self.count -= self._execute("DELETE FROM files WHERE path=?", (path,)).rowcount
+        with self._writing():
+            self.count -= self._execute("DELETE FROM files WHERE path=?", (path,)).rowcount
 
     # many
     def below(self, inside: bytes = b"") -> Iterator[tuple[int, bytes]]:
@@ -107,20 +109,19 @@ class Baseline:
                 return
             last, comparison = rows[-1][1], ">"
 
-    # facts about scans
-    def fact(self, name: str) -> int:
-        """0 where it was never set."""
-        row = self._execute("SELECT value FROM facts WHERE name=?", (name,)).fetchone()
-        return 0 if row is None else int(row[0])
-
-    def set_fact(self, name: str, value: int) -> None:
-        self._begin()
-        self._execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
-
     # transactions
-    def _begin(self) -> None:
-        if not self._connection.in_transaction:
-            self._execute("BEGIN")
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """In a transaction; a disk that refuses is said once, and the transaction has not been."""
+        try:
+            if not self._connection.in_transaction:
+                self._execute("BEGIN")
+            yield
+        except sqlite3.OperationalError as error:
+            if not self._refused:
+                self._refused = True
+                log.error("The file baseline '%s' cannot be written: %s", self.path, error)
+            self.rollback()
 
     @property
     def changed(self) -> bool:
@@ -130,7 +131,9 @@ class Baseline:
     def commit(self) -> None:
         self._write_added()
         if self._connection.in_transaction:
-            self._execute("COMMIT")
+            with self._writing():
+                self._execute("COMMIT")
+                self._refused = False
         self._counted = self.count
 
     def rollback(self) -> None:

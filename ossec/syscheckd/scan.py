@@ -60,6 +60,7 @@ class Scan:
         self._paused = False
         self._scheduled = False
         self._stopped = False
+        self._until_pause = self._sleep_after + 1
         self.files = 0  # looked at
 
     def _walk(self) -> Iterator[Item | None]:
@@ -109,7 +110,7 @@ class Scan:
     def _limit(self) -> int:
         if not self._sleep or self._sweeping:
             return BATCH_FILES
-        return self._sleep_after + 1 if not self.files else self._sleep_after
+        return min(BATCH_FILES, self._until_pause)
 
     def _submit(self, batch: list[Item]) -> None:
         self._open += 1
@@ -119,7 +120,9 @@ class Scan:
             self._open -= 1
             if not sweeping:
                 self.files += len(batch)
-                if self._sleep and not self._stopped:
+                self._until_pause -= len(batch)
+                if self._sleep and self._until_pause <= 0 and not self._stopped:
+                    self._until_pause = self._sleep_after
                     self._paused = True
                     self._loop.call_later(self._sleep, self._go_on)
             self._soon()

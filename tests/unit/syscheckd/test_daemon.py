@@ -317,6 +317,39 @@ def test_a_broken_baseline_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptur
     again.close()
 
 
+def test_a_full_disk_is_said_once_and_forgets_nothing(tmp_path: Path) -> None:
+    """What could not be kept is told again, until it can be."""
+    with make(tmp_path) as host:
+        for number in range(300):
+            (host.root / f"{number}{'x' * 200}").write_text("1")
+        daemon = host.start()
+        daemon.baseline._connection.execute("PRAGMA max_page_count=10")
+        host.wait_for_scan(1)
+        assert len(told(host)) == 300
+        host.wait_for_scan(2)
+        again = told(host)
+        assert len(again) > 200 and not any(name.startswith("-1") for name in again)
+        said = [line for line in host.log.lines if "cannot be written" in line]
+        assert len(said) == 1 and "database or disk is full" in said[0]
+        daemon.baseline._connection.execute("PRAGMA max_page_count=1000000")
+        host.wait_for_scan(3)
+        told(host)
+        host.wait_for_scan(4)
+        assert told(host) == []
+        assert daemon.baseline.count == 300
+
+
+def test_pauses_count_files_not_batches(tmp_path: Path) -> None:
+    with make(tmp_path, syscheck__sleep=60, syscheck__sleep_after=150) as host:
+        for number in range(200):
+            (host.root / f"f{number}").write_text("1")
+        daemon = host.start()
+        host.turn_until(lambda: daemon._scan is not None and daemon._scan._paused, "the pause")
+        assert daemon._lane.files == 151
+        host.turn_until(lambda: daemon.sender.free, "what was told")
+        assert len(told(host)) == 151
+
+
 def test_inotify_is_told_apart() -> None:
     head = inotify.HEADER.pack(3, inotify.IN_CREATE, 0, 16)
     events = inotify.parse_events(
