@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ossec.crypto import counters
-from ossec.crypto.channel import BadSize, Channel, Method, SealError
+from ossec.crypto.channel import BadSize, Channel, Method, SealError, WrongKey
+from ossec.daemon.complaints import Complaints
 from ossec.messages import control
 
 WINDOW = 1000  # events sent and not known to have arrived; what a server's receive buffer surely holds
@@ -35,6 +36,7 @@ STARTUP_TIMES = (0.0, PROBE_TIMEOUT)  # seconds at which a server is asked, from
 STARTUP_PATIENCE = 2 * PROBE_TIMEOUT  # seconds until the next server
 MAX_PAUSE = 60.0  # seconds between two rounds over all servers; the first is 1, then doubled
 MAX_DATAGRAM = 6144
+COMPLAINTS_FLUSH = 60.0  # seconds, at least, until what was held back of the same complaints is said
 
 
 class Ports(Protocol):
@@ -107,6 +109,7 @@ class Session:
         notify_time: float = 600.0,
         reconnect_time: float = 1800.0,
         verify_counters: bool = True,
+        complaint_interval: float = 60.0,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.ports = ports
@@ -119,6 +122,8 @@ class Session:
         self.reconnect_time = reconnect_time
         self.verify_counters = verify_counters
         self.jitter = jitter
+        self.complaints = Complaints(ports.note, complaint_interval)
+        self._complaints_due = 0.0
         self.connected = False
         self.connections = 0
         self.server = 0
@@ -145,6 +150,9 @@ class Session:
 
     def tick(self, now: float) -> float:
         """Do what is due; returns when something next is (a time of the same clock)."""
+        if now >= self._complaints_due:
+            self._complaints_due = now + COMPLAINTS_FLUSH
+            self.complaints.flush(now)
         if not self.connected:
             return self._ask(now)
         if now >= self._heard + self.reconnect_time:
@@ -190,12 +198,13 @@ class Session:
         try:
             opened = self.channel.open(datagram)
         except SealError as error:
-            self.refused += 1
-            self.ports.note(30, 1214, f"Problem receiving message from '{self._name}': {error}.")
+            self._refuse(error.code, error.complaint(self.channel.key, self._name), now)
             return
         if self.verify_counters and not counters.accepts(self.server_counter, opened.counter):
-            self.refused += 1
-            self.ports.note(30, 1214, f"Problem receiving message from '{self._name}': its counter is not newer.")
+            if opened.counter[0] == self.server_counter[0]:
+                self._refuse(1407, f"Duplicated counter for '{self.channel.key.name}'.", now)
+            else:
+                self._refuse(1404, WrongKey.text(self._name), now)
             return
         self.server_counter = opened.counter
         self.ports.save_counter(opened.counter)
@@ -220,6 +229,11 @@ class Session:
             case control.Unknown():
                 self._file = None
                 self.ports.note(30, None, "Unknown message received from server.")
+
+    def _refuse(self, code: int, reason: str, now: float) -> None:
+        self.refused += 1
+        self.complaints.say(40, code, reason, now)
+        self.complaints.say(30, 1214, f"Problem receiving message from '{self._name}'.", now)
 
     def _acknowledged(self, now: float) -> None:
         if not self.connected:

@@ -7,6 +7,7 @@ death in between leads to the same transfer again.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ def judge(name: str, digest: str, content: bytes) -> Change:
     if found != digest:
         raise BadTransfer(f"'{name}' did not arrive whole (its sum is {found}, announced was {digest})")
     if name != control.MERGED:
-        safe = merged.safe_name(name.replace("/", "-"))
+        safe = merged.safe_name(re.sub(r"^\.|/", "-", name))
         if safe is None:
             raise BadTransfer(f"a shared file cannot be called {name!r}")
         return Change(((safe, content),))

@@ -60,15 +60,33 @@ class SealError(RemoteError):
 
     code = 1404
 
+    def complaint(self, key: AgentKey, source: str) -> str:
+        """OSSEC's line for it; `source` is who sent it, `key` whose key it should have had."""
+        return WrongKey.text(key.address_text)
+
 
 class BadFormat(SealError):
     """No marker, or no `:` behind the counters (1403)."""
 
     code = 1403
 
+    def complaint(self, key: AgentKey, source: str) -> str:
+        return f"Incorrectly formatted message from '{key.id}'."
+
 
 class WrongKey(SealError):
     """It does not decrypt to anything of ours (1404)."""
+
+    @staticmethod
+    def text(address: str) -> str:
+        return f"Authentication error. Wrong key from '{address}'."
+
+
+class Noise(WrongKey):
+    """It decrypts, as every Blowfish body does, but to noise: OSSEC names the sender then, not the key's address."""
+
+    def complaint(self, key: AgentKey, source: str) -> str:
+        return self.text(source)
 
 
 class BadCompression(SealError):
@@ -76,11 +94,17 @@ class BadCompression(SealError):
 
     code = 2202
 
+    def complaint(self, key: AgentKey, source: str) -> str:
+        return "Error uncompressing string."
+
 
 class BadChecksum(SealError):
     """The inflated text is not what was sealed (1406)."""
 
     code = 1406
+
+    def complaint(self, key: AgentKey, source: str) -> str:
+        return f"Checksum mismatch on message from '{key.address_text}'."
 
 
 class Opened(NamedTuple):
@@ -104,10 +128,11 @@ def split_id(datagram: bytes) -> tuple[str | None, bytes]:
 class Channel:
     """Seals and opens with one agent's key.  Server and agent use the same form; only agents prefix their id."""
 
-    __slots__ = ("_aes", "_blowfish", "prefix")
+    __slots__ = ("_aes", "_blowfish", "key", "prefix")
 
     def __init__(self, key: AgentKey, *, prefixed: bool = False) -> None:
         """`prefixed`: put `!ID!` in front, as an agent without a fixed address does."""
+        self.key = key
         self._aes = algorithms.AES(key.derived[:32])
         self._blowfish = Blowfish(key.derived)
         self.prefix = f"!{key.id}!".encode() if prefixed else b""
@@ -150,7 +175,7 @@ class Channel:
         else:
             raise BadFormat("no marker")
         if plain[:1] != b"!":
-            raise WrongKey("it decrypts to noise")
+            raise Noise("it decrypts to noise")
         inflated = _inflate(plain.lstrip(b"!"))
         message = inflated[CHECKSUM:]
         checksum = hashlib.md5(message, usedforsecurity=False).hexdigest().encode()

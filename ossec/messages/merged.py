@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 CHUNK = 900  # bytes of a file in one datagram: what fits into an agent's 1,024 after sealing, whatever they are
-_HEAD = re.compile(rb"!\s*(\d{0,18})[^ \n]* ?([^\n]*)\n?")
+DIRECTORY = b"9223372036854775807"  # the size by which a server of OSSEC heads a subdirectory; no content follows
+_HEAD = re.compile(rb"!\s*(\d{0,19})[^ \n]* ?([^\n]*)\n?")
 
 
 def format_merged(files: Iterable[tuple[str, bytes]]) -> bytes:
@@ -27,7 +28,7 @@ def parse_merged(data: bytes) -> Iterator[tuple[str, bytes]]:
         line = data[position : end + 1]
         position = end + 1
         match = _HEAD.match(line)
-        if match is None or not match[2]:
+        if match is None or not match[2] or match[1] == DIRECTORY or line.startswith(b"!-"):
             continue
         size = int(match[1] or 0)
         yield match[2].decode("utf-8", "surrogateescape"), data[position : position + size]

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ossec.crypto import counters
-from ossec.crypto.channel import AES_MARK, BadSize, SealError, split_id
+from ossec.crypto.channel import AES_MARK, BadSize, SealError, WrongKey, split_id
 from ossec.crypto.keys import AgentKey
 from ossec.messages import control, execq
 from ossec.remoted.agents import Agent, AgentTable, Peer, UnknownSender, WrongSource
-from ossec.remoted.complaints import Complaints
+from ossec.daemon.complaints import Complaints
 from ossec.remoted.shared import SharedFiles
 
 MAX_DATAGRAM = 6144  # of one datagram OSSEC reads; a longer one arrives cut
@@ -142,10 +142,10 @@ class Remoted:
         try:
             opened = agent.channel.open(body)
         except SealError as error:
-            self._refuse(error.code, _seal_message(error, agent), now)
+            self._refuse(error.code, error.complaint(key, peer[0]), now)
             return
         if self.verify_counters and not counters.accepts(agent.counter, opened.counter):
-            self._refuse_counter(agent, opened.counter, now)
+            self._refuse_counter(agent, opened.counter, peer[0], now)
             return
         agent.counter = opened.counter
         agent.method = opened.method
@@ -171,13 +171,13 @@ class Remoted:
             self._refuse(0, f"Rejected Blowfish message from {peer[0]} (Policy: AES only)", now, WARNING)
         return self.accept_blowfish
 
-    def _refuse_counter(self, agent: Agent, pair: counters.Pair, now: float) -> None:
+    def _refuse_counter(self, agent: Agent, pair: counters.Pair, source: str, now: float) -> None:
         """An old datagram, or an agent that counts from anew: both look the same, so it stays refused and says why."""
         last = agent.counter
         if pair[0] == last[0]:
             self._refuse(1407, f"Duplicated counter for '{agent.key.name}'.", now)
         else:
-            self._refuse(1404, f"Authentication error. Wrong key from '{agent.key.ip.split('/')[0]}'.", now)
+            self._refuse(1404, WrongKey.text(source), now)
             self.complaints.say(
                 WARNING,
                 None,
@@ -305,19 +305,6 @@ class Remoted:
                 self.counts.orders_sent += 1
             else:
                 self.counts.orders_lost += 1
-
-
-def _seal_message(error: SealError, agent: Agent) -> str:
-    """OSSEC's text for each reason."""
-    match error.code:
-        case 1403:
-            return f"Incorrectly formatted message from '{agent.key.id}'."
-        case 2202:
-            return "Error uncompressing string."
-        case 1406:
-            return f"Checksum mismatch on message from '{agent.key.address_text}'."
-        case _:
-            return f"Authentication error. Wrong key from '{agent.key.address_text}'."
 
 
 def _text(data: bytes) -> str:

@@ -80,3 +80,8 @@ def test_chunks_carry_everything_and_never_look_like_a_command(content: bytes, a
 @pytest.mark.parametrize("name", ["", ".", "..", ".profile", "../x", "a/b", "a\\b", "a\nb", "a\r"])
 def test_a_name_that_leaves_the_directory_is_refused(name: str) -> None:
     assert merged.safe_name(name) is None
+
+
+def test_a_subdirectory_of_a_server_of_ossec_hides_no_file_behind_it() -> None:
+    merge = b"!9223372036854775807 sub\n!2 a.txt\nA\n"
+    assert list(merged.parse_merged(merge)) == [("a.txt", b"A\n")]

@@ -1,4 +1,4 @@
-"""Complaints about strangers: the first at once, the same again at most once in an interval, with a count."""
+"""Complaints about peers: the first at once, the same again at most once in an interval, with a count."""
 
 from __future__ import annotations
 
