@@ -19,9 +19,9 @@ from typing import Protocol
 from ossec.crypto import counters
 from ossec.crypto.channel import AES_MARK, BadSize, SealError, WrongKey, split_id
 from ossec.crypto.keys import AgentKey
+from ossec.daemon.complaints import Complaints
 from ossec.messages import control, execq
 from ossec.remoted.agents import Agent, AgentTable, Peer, UnknownSender, WrongSource
-from ossec.daemon.complaints import Complaints
 from ossec.remoted.shared import SharedFiles
 
 MAX_DATAGRAM = 6144  # of one datagram OSSEC reads; a longer one arrives cut
