@@ -112,7 +112,7 @@ def stages(engine: Engine, lines: list[bytes]) -> str:
 
     def afresh(work: Callable[[Event], object]) -> Callable[[Event], object]:
         def run(event: Event) -> object:
-            scan._log = None  # as for the next event
+            scan.log = None  # as for the next event
             return work(event)
 
         return run

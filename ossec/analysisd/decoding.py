@@ -9,68 +9,80 @@ can match at all (`Choice`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from ossec.analysisd.decoders import AFTER_PARENT, AFTER_PREMATCH, AFTER_REGEX, LABELS, Captured, Decoder, DecoderSet
-from ossec.analysisd.scan import UNKNOWN, Choice, Row, Scanner, row
+from ossec.analysisd.decoders import (
+    AFTER_PARENT,
+    AFTER_PREMATCH,
+    AFTER_REGEX,
+    LABELS,
+    WHOLE,
+    Captured,
+    Decoder,
+    DecoderSet,
+)
+from ossec.analysisd.scan import (
+    HOLDS,
+    LOWER,
+    SEARCH,
+    SEARCH_AFTER,
+    TEST_AFTER,
+    UNKNOWN,
+    Candidate,
+    Choice,
+    Scanner,
+    row,
+)
 
 if TYPE_CHECKING:
     from ossec.analysisd.event import Event
 
-T = TypeVar("T")
 Store = Callable[["Event", tuple[bytes, ...]], None]
 
 MAX_PROGRAMS = 4096  # program names remembered; whoever invents names only makes us forget and ask again
 ASCII_END = 128
+FROM_START, FROM_PREMATCH, FROM_REGEX, FROM_PARENT = range(4)
+OFFSETS = {WHOLE: FROM_START, AFTER_PREMATCH: FROM_PREMATCH, AFTER_REGEX: FROM_REGEX, AFTER_PARENT: FROM_PARENT}
 
 
-class _Top:
+class _Top(Candidate):
     """A top decoder and its children, ready to run."""
 
-    __slots__ = ("children", "decoder", "needs_end", "search", "store", "test", "test_lower")
+    __slots__ = ("children", "decoder", "store")
 
     def __init__(self, decoder: Decoder, scanner: Scanner) -> None:
-        self.decoder = decoder
-        prematch = decoder.prematch
-        self.search = None if prematch is None else prematch.search
-        self.test = None if prematch is None else prematch.test
-        self.test_lower = None if prematch is None else prematch.test_lower
         # whether anything starts where the prematch ends
         offsets = {one.regex_offset for one in (decoder, *decoder.children)}
         offsets |= {one.prematch_offset for one in decoder.children}
-        self.needs_end = bool(offsets - {""})
+        super().__init__(decoder.prematch, from_start=True, needs_end=bool(offsets - {WHOLE}))
+        self.decoder = decoder
         self.store = compile_store(decoder.order)
         heads = []
         index = 0
         while index < len(decoder.children):
             heads.append(_Child(decoder.children[index]))
             index += 1 + decoder.children[index].skip
-        self.children = Choice(_row(child, child.decoder, scanner) for child in heads) if heads else None
+        self.children = Choice(row(child, scanner) for child in heads) if heads else None
 
 
-class _Child:
+class _Child(Candidate):
     """A child decoder, and what its chain runs."""
 
-    __slots__ = ("after_parent", "decoder", "members", "needs_end", "search", "test", "test_lower")
+    __slots__ = ("decoder", "members")
 
     def __init__(self, decoder: Decoder) -> None:
-        self.decoder = decoder
-        prematch = decoder.prematch
-        self.search = None if prematch is None else prematch.search
-        self.test = None if prematch is None else prematch.test
-        self.test_lower = None if prematch is None else prematch.test_lower
-        self.after_parent = decoder.prematch_offset == AFTER_PARENT
+        # search, where it starts, order, store
         self.members = tuple(
-            (member.regex.search, member.regex_offset, compile_store(member.order))
+            (member.regex.search, OFFSETS[member.regex_offset], member.order, compile_store(member.order))
             for member in (decoder, *decoder.chain)
             if member.regex is not None
         )
-        # whether anything starts where the prematch ends
-        self.needs_end = any(offset in (AFTER_PREMATCH, AFTER_REGEX) for _, offset, _ in self.members)
-
-
-def _row(item: T, decoder: Decoder, scanner: Scanner) -> Row[T]:
-    return row(item, decoder.prematch, decoder.prematch_offset != AFTER_PARENT, scanner)
+        super().__init__(
+            decoder.prematch,
+            from_start=decoder.prematch_offset != AFTER_PARENT,
+            needs_end=any(offset in (FROM_PREMATCH, FROM_REGEX) for _, offset, _, _ in self.members),
+        )
+        self.decoder = decoder
 
 
 class Decoding:
@@ -78,10 +90,8 @@ class Decoding:
 
     def __init__(self, decoders: DecoderSet, scanner: Scanner) -> None:
         self._scanner = scanner
-        self._with_program = [_row(_Top(decoder, scanner), decoder, scanner) for decoder in decoders.with_program]
-        self._without_program = Choice(
-            [_row(_Top(decoder, scanner), decoder, scanner) for decoder in decoders.without_program]
-        )
+        self._with_program = [row(_Top(decoder, scanner), scanner) for decoder in decoders.with_program]
+        self._without_program = Choice([row(_Top(decoder, scanner), scanner) for decoder in decoders.without_program])
         self._programs: dict[bytes, Choice[_Top]] = {}
         self._choices: dict[tuple[int, ...], Choice[_Top]] = {}  # few: by the numbers of the decoders that accept
 
@@ -104,60 +114,73 @@ class Decoding:
     def decode(self, event: Event, captured: Captured | None = None) -> None:
         """Set decoder, type and fields of an event.  `captured` is given what was cut out, by logtest's labels."""
         log = event.log
-        found = self._scanner.scan(log)
-        low = self._scanner.low
-        plain = log.isascii()
+        scanner = self._scanner
+        if log is not scanner.log:
+            scanner.scan(log)
         first = log[0] if log else UNKNOWN
         if first >= ASCII_END:
             first = UNKNOWN
+        key = scanner.number, first, scanner.plain
         program = event.program_name
         choice = self._without_program if program is None else self._programs.get(program) or self._accepting(program)
-        after_parent = 0
-        for top in choice.select(found, first):
-            if top.search is None:
-                break
-            if top.needs_end:
-                hit = top.search(log)
+        steps = choice.kept.get(key)
+        if steps is None:
+            steps = choice.select(scanner, first)
+        end = 0
+        for way, check, top in steps:  # noqa: B007 - it is used behind the loop
+            if way == SEARCH:
+                hit = check(log)
                 if hit is not None:
-                    after_parent = hit[0]
+                    end = hit[0]
                     break
-            elif plain and top.test_lower is not None:
-                if top.test_lower(low):
+            elif way == LOWER:
+                if check(scanner.low):
                     break
-            elif top.test(log):  # type: ignore[misc]  # search and test are None together
+            elif way == HOLDS or check(log):
                 break
         else:
             return
-        decoder = top.decoder
-        event.decoder = decoder
+        event.decoder = decoder = top.decoder
         event.type = decoder.type
-        if top.children is None:
+        children = top.children
+        if children is None:
             if decoder.plugin is not None:
                 decoder.plugin(event)
             elif decoder.regex is not None:
-                hit = decoder.regex.search(log, after_parent if decoder.regex_offset == AFTER_PREMATCH else 0)
+                hit = decoder.regex.search(log, end if decoder.regex_offset == AFTER_PREMATCH else 0)
                 if hit is not None and hit[1]:
                     top.store(event, hit[1])
                     if captured is not None:
                         note(captured, decoder.order, hit[1])
             return
-        for child in top.children.select(found, first):
-            if child.search is None:
-                # what `after_prematch` would mean here is refused at load
-                _extract(event, child, after_parent, after_parent, captured)
-                return
-            start = after_parent if child.after_parent else 0
-            if child.needs_end:
-                hit = child.search(log, start)
+        child_steps = children.kept.get(key)
+        if child_steps is None:
+            child_steps = children.select(scanner, first)
+        for way, check, child in child_steps:
+            if way == SEARCH_AFTER:
+                hit = check(log, end)
                 if hit is not None:
-                    _extract(event, child, after_parent, hit[0], captured)
+                    _extract(event, child, end, hit[0], captured)
                     return
-            elif plain and not start and child.test_lower is not None:
-                if child.test_lower(low):
-                    _extract(event, child, after_parent, 0, captured)
+            elif way == TEST_AFTER:
+                if check(log, end):
+                    _extract(event, child, end, 0, captured)
                     return
-            elif child.test(log, start):  # type: ignore[misc]  # as above
-                _extract(event, child, after_parent, 0, captured)
+            elif way == SEARCH:
+                hit = check(log)
+                if hit is not None:
+                    _extract(event, child, end, hit[0], captured)
+                    return
+            elif way == LOWER:
+                if check(scanner.low):
+                    _extract(event, child, end, 0, captured)
+                    return
+            elif way == HOLDS:
+                # without a prematch; what `after_prematch` would mean then is refused at load
+                _extract(event, child, end, end, captured)
+                return
+            elif check(log):
+                _extract(event, child, end, 0, captured)
                 return
 
 
@@ -170,22 +193,21 @@ def _extract(event: Event, child: _Child, after_parent: int, after_prematch: int
         return
     log = event.log
     after_regex = after_prematch
-    for number, (search, offset, store) in enumerate(child.members):
-        if not offset:
-            start = 0
-        elif offset == AFTER_PREMATCH:
-            start = after_prematch
-        elif offset == AFTER_REGEX:
-            start = after_regex
+    for search, offset, order, store in child.members:
+        if offset == FROM_START:
+            hit = search(log)
+        elif offset == FROM_PREMATCH:
+            hit = search(log, after_prematch)
+        elif offset == FROM_REGEX:
+            hit = search(log, after_regex)
         else:
-            start = after_parent
-        hit = search(log, start)
+            hit = search(log, after_parent)
         if hit is not None:
             after_regex, groups = hit
             if groups:
                 store(event, groups)
                 if captured is not None:
-                    note(captured, (decoder, *decoder.chain)[number].order, groups)
+                    note(captured, order, groups)
 
 
 def compile_store(order: tuple[str, ...]) -> Store:

@@ -10,6 +10,7 @@ the automaton is the fastest of the three from Python, where the cost is the cal
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 
 import ahocorasick_rs
 
@@ -37,11 +38,13 @@ class PatternSet:
     """The patterns `matchers`, numbered by their place.
 
     `mask(lowered)` gives the patterns that can match as the set bits of an integer; a pattern whose bit is not set
-    does not match.  `exact`: patterns whose set bit is already the match if the subject is ASCII (or the pattern is
-    of kind `pcre2`).  `unfiltered`: patterns without literals, whose bit is always set.
+    does not match.  `look(lowered)` gives a small number besides: what two subjects of one number have in them is the
+    same, so that it can stand for the bits in the key of a table.  `exact`: patterns whose set bit is already the match
+    if the subject is ASCII (or the pattern is of kind `pcre2`).  `unfiltered`: patterns without literals, whose bit is
+    always set.
     """
 
-    __slots__ = ("_bits", "_find", "_kept", "exact", "matchers", "unfiltered")
+    __slots__ = ("_bits", "_find", "_kept", "_numbers", "exact", "matchers", "unfiltered")
 
     def __init__(self, matchers: Sequence[Matcher]) -> None:
         self.matchers = tuple(matchers)
@@ -57,26 +60,31 @@ class PatternSet:
             for literal in matcher.literals:
                 bits[literal] = bits.get(literal, 0) | 1 << place
         self._bits = tuple(bits.values())
-        self._kept: dict[frozenset[int], int] = {frozenset(): self.unfiltered}
+        self._numbers = count()
+        self._kept: dict[frozenset[int], tuple[int, int]] = {frozenset(): (self.unfiltered, next(self._numbers))}
         shape = ahocorasick_rs.Implementation.ContiguousNFA if len(bits) > LARGE else ahocorasick_rs.Implementation.DFA
         automaton = ahocorasick_rs.BytesAhoCorasick(list(bits), implementation=shape) if bits else None
         self._find = automaton.find_matches_as_indexes if automaton is not None else None
 
     def mask(self, lowered: bytes) -> int:
         """The patterns that can match; `lowered`: the subject, lower-cased."""
+        return self.look(lowered)[0]
+
+    def look(self, lowered: bytes) -> tuple[int, int]:
+        """`mask`, and the number of what was found."""
         if self._find is None:
-            return self.unfiltered
+            return self.unfiltered, 0
         if not lowered.isascii():
             lowered = lowered.replace(KELVIN, b"k").replace(LONG_S, b"s")
         found = frozenset([hit[0] for hit in self._find(lowered, overlapping=True)])
         answer = self._kept.get(found)
         if answer is None:
-            answer = self.unfiltered
+            mask = self.unfiltered
             for number in found:
-                answer |= self._bits[number]
+                mask |= self._bits[number]
             if len(self._kept) >= MAX_KEPT:
                 self._kept.clear()
-            self._kept[found] = answer
+            answer = self._kept[found] = mask, next(self._numbers)
         return answer
 
     def candidates(self, subject: bytes) -> set[int]:
