@@ -378,6 +378,10 @@ class Layout:
     def state_file(self, daemon: str) -> Path:
         return self.run_dir / f"{daemon}.state"
 
+    def reload_mark(self, daemon: str) -> Path:
+        """How the daemon's last reload went, for ossec-control."""
+        return self.run_dir / f"{daemon}.reloaded"
+
 
 def data_dir() -> Path:
     """Where etc/ and active-response/ of this package lie: in the wheel, or in the checkout beside the package."""

@@ -5,11 +5,13 @@ background, a lock, privileges dropped for good, `open()`, the pid file, `Starte
 process that was started exit, so `ossec-control` and systemd know the truth, and what went wrong is on the terminal.
 
 End: SIGTERM, SIGINT, SIGQUIT, SIGALRM give OSSEC's line 1225, `close()`, the pid file removed, exit 0.  SIGHUP calls
-`reload()`; a ConfigError there is logged and leaves things as they were.
+`reload()`; a ConfigError there is logged and leaves things as they were.  A mark beside the state file tells
+ossec-control how it went.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -22,7 +24,7 @@ from ossec.daemon import log as ossec_log
 from ossec.daemon import process
 from ossec.daemon.command import Options, parse_options
 from ossec.daemon.loop import Loop
-from ossec.daemon.state import StateFile
+from ossec.daemon.state import StateFile, write_reload_mark
 from ossec.errors import ConfigError, OssecError
 from ossec.layout import Layout, find_home
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     from ossec.config.internal import InternalOptions
 
-STATE_INTERVAL = 5.0  # seconds between two state files; OSSEC's analysisd.state_interval
+STATE_INTERVAL = 5.0  # seconds between two state files, unless a daemon says otherwise
 UMASK = 0o027
 STOP_SIGNALS = {
     signal.SIGTERM: "Terminated",
@@ -89,6 +91,7 @@ class Service:
         self.context = context
         self.layout = context.layout
         self.loop = context.loop
+        self.state_interval = STATE_INTERVAL  # seconds between two state files; 0: none are written
 
     @classmethod
     def test(cls, context: Context) -> int:
@@ -133,6 +136,7 @@ class _Life:
         self.options = options
         self.log = logging.getLogger(ossec_log.ROOT)
         self.background = process.Background()
+        self.reloads = 0
 
     def run(self) -> int:
         options = self.options
@@ -182,6 +186,9 @@ class _Life:
             service.close()
         finally:
             pid_file.remove()
+            if self.reloads:
+                with contextlib.suppress(OSError):
+                    self.layout.reload_mark(self.name).unlink(missing_ok=True)
         return 0
 
     def _set_debug(self, context: Context) -> None:
@@ -216,12 +223,19 @@ class _Life:
 
         def reload() -> None:
             process.notify("RELOADING=1")
+            problem = ""
             try:
                 service.reload()
             except ConfigError as error:
                 self._log_config_error(error)
                 self.log.error("Reload refused: the configuration read before stays in force.")
+                problem = str(error)
             process.notify("READY=1")
+            self.reloads += 1
+            try:
+                write_reload_mark(self.layout.reload_mark(self.name), self.reloads, problem)
+            except OSError as error:
+                self.log.warning("%s cannot be written: %s", self.layout.reload_mark(self.name), error.strerror)
 
         def on_stop(number: int, _: object) -> None:
             loop.call_from_thread(lambda: stop(number))
@@ -235,17 +249,16 @@ class _Life:
         file = StateFile(self.layout.state_file(self.name))
 
         def write() -> None:
-            values = service.state()
-            if values is None:
-                return
-            try:
-                file.write(values)
-            except OSError as error:
-                self.log.debug("%s cannot be written: %s", file.path, error)
+            values = service.state() if service.state_interval else None
+            if values is not None:
+                try:
+                    file.write(values)
+                except OSError as error:
+                    self.log.debug("%s cannot be written: %s", file.path, error)
+            service.loop.call_later(service.state_interval or STATE_INTERVAL, write)
 
         if service.state() is not None:
             write()
-            service.loop.call_every(STATE_INTERVAL, write)
 
     def _say_ready(self) -> None:
         if not self.options.foreground:

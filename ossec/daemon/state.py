@@ -26,6 +26,12 @@ def parse_state(text: str) -> dict[str, str]:
     return values
 
 
+def write_reload_mark(path: Path, count: int, problem: str) -> None:
+    """Tell whoever sent SIGHUP that it was done: the how-manieth time, and why it was refused if it was."""
+    values = {"version": __version__, "pid": os.getpid(), "reloads": count, "problem": problem}
+    write_atomically(path, format_state(values).encode("utf-8", "surrogateescape"))
+
+
 class StateFile:
     """Written only when a value changed."""
 

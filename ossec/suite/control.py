@@ -14,20 +14,22 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from ossec import COMPATIBLE_VERSION
 from ossec.config.kind import Kind, guess_kind
+from ossec.daemon.state import parse_state
 from ossec.errors import ConfigError, OssecError
 from ossec.layout import Layout
 from ossec.suite import processes
-from ossec.suite.roster import SWITCHES, ProcessList, Roster, choose, switched_off
+from ossec.suite.roster import OPTIONAL, SWITCHES, ProcessList, Roster, choose, switched_off
 
 START_PATIENCE = 60.0  # seconds for a daemon to be ready; OSSEC's limit for the analysis queue
 STOP_PATIENCE = 45.0  # seconds from SIGTERM to SIGKILL, over all daemons; OSSEC's
+RELOAD_PATIENCE = 60.0  # seconds for a daemon to read its configuration again; thousands of rules take some
 KILL_PATIENCE = 5.0  # seconds for the kernel to end a killed process
 LOCK_PATIENCE = 120.0  # seconds for another ossec-control: a stop and a start at their slowest
 LOCK_POLL = 0.05
@@ -120,22 +122,63 @@ class Control:
             self._start(roster, validated=True)
 
     def reload(self) -> None:
-        """SIGHUP to every daemon that runs: it reads its configuration again in place.  The others are started."""
+        """SIGHUP to every daemon that runs: it reads its configuration again in place.
+
+        Those that do not run are started, those that the configuration has switched off end.  `Reloaded` is said when
+        the daemon says so; one that refuses goes on as it was, and the others are reloaded all the same.
+        """
         with self.locked():
             roster = self.roster()
             self._validate(roster)
             self.say(f"Reloading OSSEC HIDS {COMPATIBLE_VERSION}...")
+            failed: list[str] = []
             for group in roster.start_groups:
-                idle = []
-                for name in group:
-                    pids = self._running(name)
-                    if not pids:
-                        idle.append(name)
-                    for pid in pids:
-                        processes.send(pid, signal.SIGHUP)
-                        self.say(f"Reloaded {name}...")
-                self._start_group(idle, roster)
+                running = {name: self._running(name) for name in group}
+                failed += self._reload_group({name: pids for name, pids in running.items() if pids})
+                self._start_group([name for name, pids in running.items() if not pids], roster)
+            for name in self._strays(roster):
+                self.say(f"Killing {name} .. ")
+                self._end(name)
+            if failed:
+                raise ControlError(f"{' '.join(failed)} did not reload.")
             self.say("Completed.")
+
+    def _reload_group(self, daemons: Mapping[str, list[int]]) -> list[str]:
+        """Reload them side by side, report in order; those that did not."""
+        before = {name: self._read_mark(name) for name in daemons}
+        deadline = time.monotonic() + RELOAD_PATIENCE
+        for pids in daemons.values():
+            for pid in pids:
+                processes.send(pid, signal.SIGHUP)
+        failed = []
+        for name, pids in daemons.items():
+            while True:
+                mark = self._read_mark(name)
+                if mark != before[name] or self._running(name) != pids or time.monotonic() > deadline:
+                    break
+                time.sleep(LOCK_POLL)
+            problem = None
+            if mark != before[name]:
+                if mark.get("problem"):
+                    problem = f"goes on with the configuration that it had: {mark['problem']}"
+            elif self._running(name) != pids:
+                problem = f"ended instead of reloading; see {self.layout.ossec_log}"
+            else:
+                problem = f"not reloaded after {RELOAD_PATIENCE:.0f} s; see {self.layout.ossec_log}"
+            if problem is None:
+                self.say(f"Reloaded {name}...")
+            else:
+                self.warn(f"{name}: {problem}")
+                failed.append(name)
+        return failed
+
+    def _read_mark(self, name: str) -> dict[str, str]:
+        return parse_state(_read(self.layout.reload_mark(name)))
+
+    def _strays(self, roster: Roster) -> list[str]:
+        """Daemons that run and are not to run: switched off in ossec.conf, or by `disable`."""
+        known = (*(name for group in roster.stop_groups for name in group), *sorted(OPTIONAL))
+        return [name for name in dict.fromkeys(known) if name not in roster.start_order and self._running(name)]
 
     def test(self) -> None:
         """Every daemon's `-t`, and nothing else."""
@@ -261,7 +304,8 @@ class Control:
         everyone = [name for group in roster.stop_groups for name in group]
         self._report_stale(everyone, deleting=True)
         deadline = time.monotonic() + STOP_PATIENCE
-        for group in roster.stop_groups:
+        strays = tuple(name for name in self._strays(roster) if name not in everyone)  # disabled while they ran
+        for group in (*roster.stop_groups, *((strays,) if strays else ())):
             pids = []
             for name in group:
                 running = self._running(name)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from ossec.suite import control as control_module
-from ossec.suite.control import Control
-from tests.integration.suite import CHECKOUT, FAILED_LOGIN, Suite, names, said
+from ossec.suite.control import Control, ControlError
+from tests.integration.suite import CHECKOUT, FAILED_LOGIN, Suite, names, said, section
 from tests.support import wait_until
 
 HEAD = "OSSEC HIDS v4.2.0"
@@ -129,6 +131,45 @@ def test_a_reload_starts_what_is_missing(running: Suite) -> None:
     assert done.returncode == 0, done.stderr
     assert "Started ossec-execd..." in done.stdout
     assert running.pids("ossec-execd")
+
+
+def test_a_reload_that_a_daemon_refuses_is_told(running: Suite) -> None:
+    """Something that only shows when it is done: `-t` opens no output."""
+    pid = running.pid("ossec-analysisd")
+    (running.layout.archives_dir / time.strftime("%Y")).touch()  # where a folder must be
+    running.append("<global><logall>yes</logall></global>\n")
+    done = running.control("reload")
+    assert done.returncode == 1
+    assert "Reloaded ossec-logcollector..." in done.stdout
+    assert "Reloaded ossec-analysisd..." not in done.stdout
+    assert "ossec-analysisd: goes on with the configuration that it had: " in done.stderr
+    assert str(running.layout.archives_dir) in done.stderr
+    assert running.pid("ossec-analysisd") == pid
+
+
+def test_a_reload_that_never_ends_is_told(running: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_module, "RELOAD_PATIENCE", 2.0)
+    pid = running.pid("ossec-execd")
+    os.kill(pid, signal.SIGSTOP)
+    lines: list[str] = []
+    with pytest.raises(ControlError, match=r"ossec-execd did not reload"):
+        Control(running.layout, lines.append, lines.append).reload()
+    assert any(line.startswith("ossec-execd: not reloaded after 2 s") for line in lines)
+    assert "Reloaded ossec-analysisd..." in lines
+    os.kill(pid, signal.SIGCONT)
+
+
+def test_a_reload_ends_what_the_configuration_has_switched_off(running: Suite) -> None:
+    text = running.layout.ossec_conf.read_text()
+    text = re.sub(r"<active-response>.*?</active-response>", "", text, flags=re.DOTALL)
+    running.layout.ossec_conf.write_text(text)
+    running.append(section("active-response", disabled="yes"))
+    assert running.pids("ossec-execd")
+    done = running.control("reload")
+    assert done.returncode == 0, done.stderr
+    assert "Killing ossec-execd .. " in done.stdout
+    assert not running.pids("ossec-execd")
+    assert running.control("status").returncode == 0
 
 
 def test_stale_pid_files_are_removed_and_their_processes_left_alone(suite: Suite) -> None:

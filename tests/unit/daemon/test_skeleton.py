@@ -161,6 +161,23 @@ def test_the_state_file_counts(home: Layout, answers: socket.socket, running: in
     assert parse_state(state.read_text())["pid"] == str(running)
 
 
+def test_a_reload_leaves_a_mark_that_tells_how_it_went(home: Layout, answers: socket.socket, running: int) -> None:
+    mark = home.reload_mark("ossec-echod")
+    assert not mark.exists()
+    home.ossec_conf.write_text("second")
+    os.kill(running, signal.SIGHUP)
+    wait_until(mark.exists, "the mark")
+    assert parse_state(mark.read_text()) | {"version": ""} == {
+        "version": "", "pid": str(running), "reloads": "1", "problem": ""
+    }  # fmt: skip
+    home.ossec_conf.write_text("")
+    os.kill(running, signal.SIGHUP)
+    wait_until(lambda: parse_state(mark.read_text())["reloads"] == "2", "the second reload")
+    assert parse_state(mark.read_text())["problem"] == f"{home.ossec_conf}:1: a word is wanted"
+    os.kill(running, signal.SIGTERM)
+    wait_until(lambda: not mark.exists(), "the end")
+
+
 def test_systemd_is_told(home: Layout, answers: socket.socket, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
