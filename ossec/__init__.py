@@ -32,6 +32,7 @@ Where to look:
 `daemon`           the skeleton: options, pid files, privileges, signals, loop, ossec.log
 `logcollector`     follows files and the journal, sends each line to the queue
 `analysisd`        decoders, rules, correlation; writes alerts and decides on responses
+`syscheckd`        watches files for changes, on a schedule and in real time; keeps what it knows of them on disk
 `execd`            runs responses, writes blocks down before it makes them, undoes them in time
 `maild`            sends alerts by mail, from a spool that outlives it
 `csyslogd`         sends alerts to syslog servers, from the alert files as far as each has come
