@@ -266,9 +266,7 @@ class RemotedService(Service):
         self._after_receiving(now)
 
     def _may_send_syslog(self, address: str, now: float) -> bool:
-        if (self.remotes.denied and self.remotes.denied.contains(address)) or not self.remotes.allowed.contains(
-            address
-        ):
+        if not syslog.permitted(address, self.remotes.allowed, self.remotes.denied):
             self.core.counts.refuse(1213)
             self.core.complaints.say(logging.WARNING, 1213, f"Message from '{address}' not allowed.", now)
             return False

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import re
 
+from ossec.config.addresses import AddressList
 from ossec.messages import queue
 
 MAX_LINE = 6141  # bytes of one event; a longer line is cut and its rest skipped
 MAX_COUNT = 65536  # what an octet count may ask for; more is not one
 _COUNT = re.compile(rb"([1-9][0-9]{0,5}) (?=<)")
+
+
+def permitted(address: str, allowed: AddressList, denied: AddressList) -> bool:
+    """`denied-ips` first, then `allowed-ips`; who is in neither is refused."""
+    return not (denied and denied.contains(address)) and allowed.contains(address)
 
 
 def clean(message: bytes) -> bytes:
