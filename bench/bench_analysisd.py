@@ -61,7 +61,7 @@ def measure_core(layout: Layout, datagrams: list[bytes], profile: bool) -> float
     internal = InternalOptions.load(layout, quiet=True)
     parts = assembly.load(load(layout), internal)
     numbers = AlertNumbers(layout.alert_number)
-    analysis = assembly.build(parts, internal, numbers.next, int(time.time()))
+    analysis = assembly.build(parts, numbers.next, int(time.time()))
     profiler = None
     if profile:
         import cProfile

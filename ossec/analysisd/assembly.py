@@ -36,6 +36,7 @@ from ossec.layout import Layout
 log = logging.getLogger("ossec.analysisd")
 
 MAX_STATS_FILE = 4096  # a file of stats/ holds one number
+STATS_LIMITS = ("maxdiff", "mindiff", "percent_diff")  # internal options, in the order of Limits
 MAX_SENDERS = 10_000  # forwarding servers whose file is known to exist
 
 
@@ -119,6 +120,7 @@ class Assembly:
                 archives_json=settings.logall_json,
                 firewall=bool(internal.get("analysisd.log_fw")),
                 custom=os.fsencode(settings.custom_alert_output) if settings.custom_alert_output else None,
+                geoip_in_json=bool(internal.get("analysisd.geoip_jsonout")),
                 stream=_stream(settings, self.layout),
             ),
             options=PipelineOptions(
@@ -126,6 +128,7 @@ class Assembly:
                 log_firewall=bool(internal.get("analysisd.log_fw")),
                 repeat_filter=internal.get("analysisd.repeat_filter"),
                 stats_level=settings.stats,
+                stats_limits=Limits(*(internal.get(f"analysisd.stats_{name}") for name in STATS_LIMITS)),
                 stats_log=settings.stats >= levels.log_alert_level,
                 stats_mail=settings.stats >= levels.email_alert_level,
             ),
@@ -133,13 +136,13 @@ class Assembly:
             warnings=report_lines(report),
         )
 
-    def build(self, parts: Parts, internal: InternalOptions, next_number: Callable[[], int], now: int) -> Analysis:
+    def build(self, parts: Parts, next_number: Callable[[], int], now: int) -> Analysis:
         """The whole, with today's files open; OSError where one cannot be made."""
         layout = self.layout
-        limits = Limits(*(internal.get(f"analysisd.stats_{name}") for name in ("maxdiff", "mindiff", "percent_diff")))
-        level = parts.options.stats_level
-        statistics = Statistics(read_learned(layout.stats_dir), limits, now, enabled=level > 0)
-        outputs = Outputs(layout, parts.outputs, Renderer(bool(internal.get("analysisd.geoip_jsonout"))))
+        options = parts.options
+        learned = read_learned(layout.stats_dir)
+        statistics = Statistics(learned, options.stats_limits, now, enabled=options.stats_level > 0)
+        outputs = Outputs(layout, parts.outputs, Renderer(parts.outputs.geoip_in_json))
         outputs.open(statistics.hour)
         return Analysis(
             engine=parts.engine,

@@ -49,6 +49,7 @@ class Analysisd(Service):
         self.kind = home_kind(self.layout)
         self.assembly = Assembly(self.layout, self.kind)
         self.configuration, self.parts = self._load()
+        self.state_interval = context.internal.get("analysisd.state_interval")
         self._watch: NameWatch | None = None
         self._known_addresses: frozenset[bytes] = frozenset()
         self._execq: ResponseQueue | None = None
@@ -87,7 +88,7 @@ class Analysisd(Service):
     def open(self) -> None:
         parts = self.parts
         self.numbers = AlertNumbers(self.layout.alert_number)
-        self.analysis: Analysis = self.assembly.build(parts, self.context.internal, self.numbers.next, int(time.time()))
+        self.analysis: Analysis = self.assembly.build(parts, self.numbers.next, int(time.time()))
         self._tell_rules()
         self._open_responses(parts)
         self.inbox = Inbox(self.layout.event_queue, max_datagram=MAX_READ)
@@ -111,6 +112,7 @@ class Analysisd(Service):
         self.configuration, self.parts = configuration, parts
         self.analysis.replace(parts.engine, parts.responder, parts.syscheck, parts.options)
         self.analysis.geoip = parts.geoip
+        self.state_interval = internal.get("analysisd.state_interval")
         self._write_ar_conf()
         self._tell_rules()
         self._open_responses(parts)

@@ -147,6 +147,7 @@ class OutputOptions:
     archives: bool = False
     archives_json: bool = False
     firewall: bool = True
+    geoip_in_json: bool = False  # analysisd.geoip_jsonout
     custom: bytes | None = None  # the format of <custom_alert_output>
     stream: StreamOptions | None = None
 
@@ -208,6 +209,7 @@ class Outputs:
     def change(self, options: OutputOptions) -> None:
         """After a reload: other options, same files where they stay.  OSError, StreamError where one cannot be made."""
         self.renderer.forget()
+        self.renderer.geoip_in_json = options.geoip_in_json
         self._arrange(options)
 
     def open(self, hour: Hour) -> None:

@@ -23,7 +23,7 @@ from ossec.analysisd.plugins import decode_ossec_alert
 from ossec.analysisd.predecode import clean
 from ossec.analysisd.rootcheck import DECODER as ROOTCHECK
 from ossec.analysisd.rules import Rule
-from ossec.analysisd.statistics import DESCRIPTION, GROUP, RULE_ID, Statistics
+from ossec.analysisd.statistics import DESCRIPTION, GROUP, RULE_ID, Limits, Statistics
 from ossec.analysisd.syscheck import CHANGED, Syscheck
 from ossec.daemon import code
 from ossec.messages import queue
@@ -74,6 +74,7 @@ class PipelineOptions:
     log_firewall: bool = True  # analysisd.log_fw
     repeat_filter: int = REPEATS_AS_OSSEC
     stats_level: int = 4  # of rule 11; 0: off
+    stats_limits: Limits = field(default_factory=Limits)
     stats_log: bool = True  # rule 11 is at or above log_alert_level
     stats_mail: bool = False
 
@@ -188,7 +189,7 @@ class Analysis:
         self.responder = responder
         self.syscheck = syscheck
         self.options = options
-        self.statistics.enabled = options.stats_level > 0
+        self.statistics.change(options.stats_limits, enabled=options.stats_level > 0)
         self._make_stats_rule()
 
     # one event

@@ -86,6 +86,13 @@ class Statistics:
         self.today = [0] * 24
         self.alerts_today = 0
         self.limit = NEVER
+        self._told = False  # that this hour is unusual
+        self._set_limit()
+
+    def change(self, limits: Limits, *, enabled: bool) -> None:
+        """After a reload."""
+        self.limits = limits
+        self.enabled = enabled
         self._set_limit()
 
     def count(self) -> bool:
@@ -109,6 +116,7 @@ class Statistics:
             self.alerts_today = 0
         files[totals_path(old)] = totals
         self.hour = new
+        self._told = False
         self.events = self.syscheck = self.firewall = 0
         self._set_limit()
         return files
@@ -116,7 +124,7 @@ class Statistics:
     def _set_limit(self) -> None:
         """How many events this hour may have before somebody is told."""
         self.limit = NEVER
-        if not self.enabled or self.alerts_today >= MAX_ALERTS:
+        if self._told or not self.enabled or self.alerts_today >= MAX_ALERTS:
             return
         for averages in (self.learned.hourly, self.learned.weekly[self.hour.weekday]):
             if averages.days > MIN_DAYS and averages.hours[self.hour.hour]:
@@ -125,6 +133,7 @@ class Statistics:
     def tell(self) -> str:
         """The text of the alert about too many events; none more in this hour."""
         self.limit = NEVER
+        self._told = True
         self.alerts_today += 1
         hour, weekly = self.hour.hour, self.learned.weekly[self.hour.weekday]
         hourly = self.learned.hourly

@@ -64,7 +64,7 @@ def make_analysis() -> tuple[Analysis, Layout]:
     assembly = Assembly(layout, name=b"host")
     internal = InternalOptions.load(layout, quiet=True)
     parts = assembly.load(load(layout), internal)
-    return assembly.build(parts, internal, AlertNumbers(None).next, NOW), layout
+    return assembly.build(parts, AlertNumbers(None).next, NOW), layout
 
 
 def fuzz_analysis(data: bytes) -> None:

@@ -21,6 +21,7 @@ from ossec.layout import Layout
 from ossec.messages import execq
 from ossec.messages.alert import Alert, AlertReader
 from tests.support import make_bare_home, wait_until
+from tests.unit.analysisd import mmdb
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 WAITING = 8  # datagrams that any kernel's queue holds (net.unix.max_dgram_qlen is 10 at least)
@@ -170,6 +171,38 @@ def test_reload_takes_new_rules_and_refuses_bad_ones(daemon: Running) -> None:
     wait_until(lambda: len(daemon.alerts()) == 2, "an alert by the old rules")
     assert daemon.alerts()[1].level == 9
     assert daemon.stop() == 0
+
+
+def test_reload_takes_internal_options_too(daemon: Running) -> None:
+    layout = daemon.layout
+    (layout.home / "etc" / "geo.mmdb").write_bytes(mmdb.encode({"192.0.2.0/24": {"country": {"iso_code": "DE"}}}))
+    layout.ossec_conf.write_text(CONFIGURATION.replace("<global>", "<global><geoipdb>etc/geo.mmdb</geoipdb>"))
+    hourly = layout.stats_dir / "hourly-average"
+    hourly.mkdir()
+    for hour in range(24):
+        (hourly / str(hour)).write_text("10")
+    (hourly / "24").write_text("3")  # days learned
+    layout.local_internal_options.write_text("analysisd.state_interval=0\n")
+    daemon.start()
+    daemon.send(*(f"login u{number} from 192.0.2.1" for number in range(30)))
+    wait_until(lambda: len(daemon.alerts()) == 30, "the alerts: far from stats_mindiff")
+    assert not layout.state_file("ossec-analysisd").exists()
+    options = ["state_interval=1", "stats_mindiff=10", "stats_percent_diff=5", "geoip_jsonout=1"]
+    layout.local_internal_options.write_text("".join(f"analysisd.{option}\n" for option in options))
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: "Configuration read again." in daemon.log(), "the reload")
+    wait_until(layout.state_file("ossec-analysisd").exists, "a state file")
+    daemon.send("login again from 192.0.2.1")
+    wait_until(lambda: len(daemon.alerts()) == 32, "the alert, and one about too many events")
+    assert [alert.rule for alert in daemon.alerts()[30:]] == [11, 100201]
+    first, *_, last = layout.alerts_json.read_text().splitlines()
+    assert "srcgeoip" not in json.loads(first) and json.loads(last)["srcgeoip"] == "DE"
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: daemon.log().count("Configuration read again.") == 2, "another reload")
+    daemon.send("login once more from 192.0.2.1")
+    wait_until(lambda: len(daemon.alerts()) == 33, "the alert; the excess is told once an hour")
+    assert daemon.stop() == 0
+    assert [alert.rule for alert in daemon.alerts()[32:]] == [100201]
 
 
 def test_reloads_in_a_storm_lose_nothing_and_keep_the_order(daemon: Running) -> None:

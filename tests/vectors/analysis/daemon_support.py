@@ -70,7 +70,7 @@ class Daemon:
         self.parts: Parts = self.assembly.load(self.configuration, self.internal)
         self.numbers = AlertNumbers(self.layout.alert_number)
         first = case["events"][0]["time"] if case["events"] else 1700000000
-        self.analysis: Analysis = self.assembly.build(self.parts, self.internal, self.numbers.next, first)
+        self.analysis: Analysis = self.assembly.build(self.parts, self.numbers.next, first)
 
     def _write_home(self, configuration: str | None, options: dict[str, int]) -> None:
         case, layout = self.case, self.layout
