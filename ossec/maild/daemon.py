@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from ossec import config
 from ossec.alertstream import AlertStream, Entry, Follower
 from ossec.alertstream.places import make_directory
+from ossec.config.schema import Machine
 from ossec.daemon import CleanExit, Context, Service, ready_made
 from ossec.errors import ConfigError
 from ossec.maild.batching import TICK, Batcher, Draft, Item
@@ -24,12 +25,14 @@ DISABLED = "E-Mail notification disabled. Clean Exit."
 STOP_LIMIT = 10.0  # seconds at a stop for mails on their way; the others go at the next start
 SAVE = 1.0  # seconds between two saves while only the position moves on, and until a full disk is tried again
 
+LATER = Machine(resolves=lambda _: True)  # a name may get its address after the start; `-t` looks
+
 log = logging.getLogger("ossec.maild")
 
 
 def load(context: Context) -> Settings | None:
     """None where mail is off; ConfigError."""
-    configuration = config.load(context.layout, context.config_path, NAME)
+    configuration = config.load(context.layout, context.config_path, NAME, machine=LATER)
     for line in configuration.warnings:
         log.info("%s", line, extra=ready_made)
     if not configuration.global_.email_notification:

@@ -243,3 +243,13 @@ def test_what_is_missing_is_said_at_the_start(home: OutputHome, missing: str) ->
         done = home.run(*words)
         assert done.returncode == 1
         assert f"<{missing}>" in done.stderr
+
+
+def test_a_server_whose_name_does_not_resolve_is_waited_for(home: OutputHome) -> None:
+    home.configure(section(25, server="no-such-host.invalid"), SINGLE)
+    assert "(1501): ERROR: Invalid SMTP Server: no-such-host.invalid" in home.run("-t").stderr
+    home.start()
+    home.write(alert(1))
+    wait_until(lambda: "Error Sending email to no-such-host.invalid (smtp server)" in home.log(), "the complaint")
+    assert home.stop() == 0
+    assert len(list(home.layout.mail_dir.glob("*.mail"))) == 1
