@@ -207,16 +207,42 @@ class Matching:
         )
         self._programs: dict[bytes, int] = {}
         self._plans: dict[_Situation, _Level] = {}
+        # the same by the number of what was found (see `PatternSet`), and whether the log is pure ASCII
+        self._known: dict[tuple[str, str | None, int | None, int, bool], _Level] = {}
 
     def match(self, event: Event) -> Rule | None:
         """The rule that the event ends in."""
         log = event.log
         scanner = self._scanner
-        spaced = None if event.raw is None else spaced_log(event)
-        found = scanner.scan(log)
-        if spaced is not None:
-            found |= scanner.scan(spaced)
-            event.raw = None  # the memory of past events need not hold it
+        if event.raw is not None:
+            spaced = spaced_log(event)
+            if spaced is not None:
+                found = scanner.scan(log) | scanner.scan(spaced)
+                event.raw = None  # the memory of past events need not hold it
+                return _descend(self._plan(event, found, SPACED), event, spaced)
+        if log is not scanner.log:
+            scanner.scan(log)
+        number = scanner.number
+        decoder = event.decoder
+        if decoder is None:
+            name = None
+        else:
+            name = decoder.key
+            if decoder.plugin is not None:
+                number = ~number  # what a plugin made need not stand in the log
+        program = event.program_name
+        accepted = NO_PROGRAM if program is None else self._programs.get(program)
+        plan = self._known.get((event.type, name, accepted, number, scanner.plain))
+        if plan is None:
+            plan = self._plan(event, scanner.found, ASCII if scanner.plain else OTHER)
+            accepted = NO_PROGRAM if program is None else self._programs[program]
+            if len(self._known) >= MAX_PLANS:
+                self._known.clear()
+            self._known[event.type, name, accepted, number, scanner.plain] = plan
+        return _descend(plan, event, scanner.low)
+
+    def _plan(self, event: Event, found: int, form: int) -> _Level:
+        """Where the descent begins for an event with the patterns `found`."""
         decoder = event.decoder
         if decoder is None:
             key = None
@@ -230,14 +256,13 @@ class Matching:
         else:
             known = self._programs.get(program)
             accepted = self._accepted(program) if known is None else known
-        situation = (event.type, key, accepted, found, log.isascii() if spaced is None else SPACED)
-        plan = self._plans.get(situation)  # type: ignore[call-overload]  # a named tuple equals its plain twin
+        situation = _Situation(event.type, key, accepted, found, form)
+        plan = self._plans.get(situation)
         if plan is None:
             if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
-            named = _Situation(*situation)
-            plan = self._plans[named] = _Level(self, None, named)
-        return _descend(plan, event, scanner.low if spaced is None else spaced)
+            plan = self._plans[situation] = _Level(self, None, situation)
+        return plan
 
     def walk_all(self, event: Event, trace: Trace) -> Rule | None:
         """The same result by trying every rule in turn; `trace` is told of each step."""
