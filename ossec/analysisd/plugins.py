@@ -6,6 +6,7 @@ of another server needs (the local rules, the agent's file) is the daemon's.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ossec.analysisd.decoders import Plugin
     from ossec.analysisd.event import Event
 
+MAX_CUT_DEPTH = 64  # open brackets in a JSON log that was cut; deeper ones tell no rule anything
 MAX_JSON_FIELDS = 512  # dynamic fields of one JSON log; the rest is left out
 SYMANTEC_ID = 9  # characters of the id, its key among them
 MAX_JSON_DEPTH = 32  # nesting that names are made of; deeper values are kept as JSON text
@@ -126,16 +128,19 @@ def decode_ossec_alert(event: Event) -> None:
 def decode_json(event: Event) -> None:
     """A JSON object in the log: dynamic fields with dotted names (`a.b`, arrays by index).  Ours, not OSSEC's.
 
-    `<order>srcip=client.ip, user=actor.name</order>` also sets the event's own fields.
+    `<order>srcip=client.ip, user=actor.name</order>` also sets the event's own fields.  Of a log that was cut for its
+    length the fields up to the cut are taken: nobody hides what he did behind a long value.
     """
-    text = event.log
-    start = text.find(b"{")
+    start = event.log.find(b"{")
     if start < 0:
         return
+    text = event.log[start:].decode("utf-8", "surrogateescape")
     try:
-        value = json.loads(text[start:].decode("utf-8", "surrogateescape"))
-    except (ValueError, RecursionError):
+        value = json.loads(text)
+    except RecursionError:
         return
+    except ValueError:
+        value = _parse_cut(text)
     fields: dict[str, bytes] = {} if event.fields is None else event.fields
     _flatten("", value, fields, 0)
     if fields:
@@ -144,6 +149,41 @@ def decode_json(event: Event) -> None:
             for name, attribute in event.decoder.aliases:
                 if name in fields:
                     setattr(event, attribute, fields[name])
+
+
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?P<end>"?)|[{}\[\],]')
+_CUT_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
+_CLOSERS = {"{": "}", "[": "]"}
+
+
+def _parse_cut(text: str) -> Any:
+    """The value of which `text` is the beginning, without what the cut left unfinished; None: it is no JSON."""
+    open_ones: list[str] = []
+    whole, closers = 0, ""  # where the last finished value ends, and what is open there
+    for token in _JSON_TOKEN.finditer(text):
+        char = token[0][0]
+        if char == '"':
+            if not token["end"]:  # the cut is in this one
+                closed = _CUT_ESCAPE.sub("", text) + '"' + _close(open_ones)
+                with contextlib.suppress(ValueError, RecursionError):
+                    return json.loads(closed)
+                break
+        elif char == ",":
+            whole, closers = token.start(), _close(open_ones)
+        elif char in _CLOSERS:
+            open_ones.append(char)
+        elif open_ones:
+            del open_ones[-1]
+            whole, closers = token.end(), _close(open_ones)
+        if len(open_ones) > MAX_CUT_DEPTH:
+            return None
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.loads(text[:whole] + closers)
+    return None
+
+
+def _close(open_ones: list[str]) -> str:
+    return "".join(_CLOSERS[char] for char in reversed(open_ones))
 
 
 def _flatten(prefix: str, value: Any, fields: dict[str, bytes], depth: int) -> None:

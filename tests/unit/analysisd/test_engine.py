@@ -185,6 +185,29 @@ def test_json_becomes_dynamic_fields(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("log", "fields"),
     [
+        (b'{"a": {"b": 1, "c": "' + b"x" * 6000, {"a.b": b"1", "a.c": b"x" * 6000}),
+        (b'{"a": [1, "y\\u00', {"a.0": b"1", "a.1": b"y"}),
+        (b'{"a": "y\\', {"a": b"y"}),
+        (b'{"a": {"b": 1}, "c": {"d": 2, "e', {"a.b": b"1", "c.d": b"2"}),
+        (b'{"a": {"b": 1}', {"a.b": b"1"}),
+        (b'{"a": 1, "b": 22', {"a": b"1"}),  # it may have been 223
+        (b'{"a": 1, "b', {"a": b"1"}),
+        (b'{"a": 1 nonsense "b": 2, "c": 3', None),
+        (b'{"a"' + b": [" * 3000, None),
+        (b"{" * 6000, None),
+        (b"{", None),
+        (b'{"a": 1}}}', {"a": b"1"}),
+    ],
+)
+def test_json_that_was_cut_gives_what_is_there(log: bytes, fields: dict[str, bytes] | None) -> None:
+    event = event_of(log)
+    plugins.decode_json(event)
+    assert event.fields == fields
+
+
+@pytest.mark.parametrize(
+    ("log", "fields"),
+    [
         (
             b"id=firewall pri=6 c=64 m=36 src=2.2.2.2:36701:WAN dst=1.1.1.1:53:WAN proto=udp/53",
             {"type": "firewall", "action": b"drop", "srcip": b"2.2.2.2", "srcport": b"36701", "dstip": b"1.1.1.1",
