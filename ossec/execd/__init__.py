@@ -6,7 +6,8 @@ Out: scripts in `active-response/bin` (`add`, later `delete`), what became of th
 neither be made nor undone, an event to `queue/ossec/queue`.  Kept: `queue/alerts/ar-state`, the journal of blocks.
 
 `policy` is the core: who is blocked until when, what runs next; `lanes` is its state, `effects` what it asks for,
-`words` what it accepts, `offenders` who comes back.  `journal` is the format in which blocks are written down before
-they are made, `store` its file.  `responses` reads ar.conf, `settings` ossec.conf.  `scripts` runs, `fields` tells a
-script what it is about, `leftovers` finds scripts of an earlier life.  `daemon` is the shell around all of it.
+`words` what it accepts, `allowed` whom it never blocks, `offenders` who comes back.  `journal` is the format in which
+blocks are written down before they are made, `store` its file.  `responses` reads ar.conf, `settings` ossec.conf.
+`scripts` runs, `fields` tells a script what it is about, `leftovers` finds scripts of an earlier life.  `daemon` is the
+shell around all of it.
 """

@@ -15,6 +15,7 @@ from pathlib import Path
 from ossec.daemon import CleanExit, Context, Service, Timer, code, plain
 from ossec.daemon.log import ready_made
 from ossec.execd import leftovers, settings
+from ossec.execd.allowed import Allowed
 from ossec.execd.effects import Alert, Command, Effect, Journal, Kill, Log, Outcome, Start
 from ossec.execd.leftovers import Leftovers
 from ossec.execd.policy import Policy
@@ -96,6 +97,7 @@ class Execd(Service):
         running = leftovers.find(home) if state.entries else {}
         busy = {block: number for number, block in enumerate(sorted(running.keys() & state.entries.keys()), 1)}
         self._effects += self.policy.resume(state, not self.store.earlier_boot, busy, self.clock.now())
+        self._effects += self.policy.spare(Allowed(self.settings.allowed), self.clock.now())
         self.leftovers.watch({number: running[block] for block, number in busy.items()})
         self.inbox = Inbox(self.layout.exec_queue)
         self._listen()
@@ -103,7 +105,7 @@ class Execd(Service):
         self.loop.call_soon(lambda: None)
 
     def reload(self) -> None:
-        """New repeated_offenders and ar.conf; what is in force stays so."""
+        """New repeated_offenders, allow list and ar.conf; what is in force stays so, but for who is allowed now."""
         loaded = load_settings(self.context)
         if loaded.disabled:
             log.info("Active response is disabled now. Deleting responses and exiting.", extra=code(1350))
@@ -112,6 +114,7 @@ class Execd(Service):
         self.settings = loaded
         self.policy.set_ladder(loaded.offenders)
         self.policy.forget_table()
+        self._effects += self.policy.spare(Allowed(loaded.allowed), self.clock.now())
 
     def stopping(self) -> None:
         """OSSEC says so before it names the signal, and undoes what is in force."""

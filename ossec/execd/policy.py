@@ -24,8 +24,9 @@ import itertools
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from ossec.execd.allowed import Allowed
 from ossec.execd.effects import ADD, DELETE, Alert, Command, Effect, Journal, Kill, Log, Outcome, Run, Start, Table
 from ossec.execd.journal import Gone, Key, Record, State
 from ossec.execd.lanes import Block, Lane
@@ -80,6 +81,7 @@ class Policy:
         self.waiting = 0  # calls that wait for their turn
         self._told: dict[bytes, tuple[float, int]] = {}  # by response: last alert about an add, failures since
         self._effects: list[Effect] = []
+        self.allowed = Allowed()
 
     # --- what the shell asks ---
 
@@ -104,7 +106,7 @@ class Policy:
     def settled(self) -> bool:
         """After `stop`: whether every block is undone, or has failed to be."""
         return not any(run.block for run, _, _ in self._running.values()) and all(
-            block.parked for block in self._each_block()
+            self._block_of(key).parked for key in self._blocks.values()
         )
 
     def set_ladder(self, ladder: Sequence[int]) -> None:
@@ -115,6 +117,15 @@ class Policy:
         """Read ar.conf again at the next message."""
         if self._table is not None:
             self._table = {}
+
+    def spare(self, allowed: Allowed, now: float) -> list[Effect]:
+        """Nobody in `allowed` is blocked from now on; who is, is released."""
+        self.allowed = allowed
+        for number in [number for number, key in self._blocks.items() if allowed.contains(key.address)]:
+            if number in self._blocks:  # or lifted with the one before it
+                block = self._block_of(key := self._blocks[number])
+                self._lift(block.name, Command(key.script, block.timeout), block.words, now)
+        return self._done()
 
     # --- what happens ---
 
@@ -174,7 +185,7 @@ class Policy:
             pass  # known, but not for this system: said when ar.conf was read
         elif len(response.words) < 2:
             self._effects.append(Log(logging.ERROR, "Invalid number of arguments.", plain=True))
-        elif (refusal := refuse(response.words)) is not None:
+        elif (refusal := refuse(response.words, None if response.lifts else self.allowed)) is not None:
             self._effects.append(refusal)
         else:
             words = response.words[:MAX_WORDS]
@@ -219,8 +230,7 @@ class Policy:
         self._say(logging.INFO, "Shutdown received. Deleting responses.", 1314)
         records: list[Record] = []
         for key in list(self._blocks.values()):
-            block = self._lanes[key].block
-            assert block is not None
+            block = self._block_of(key)
             block.retry_at = 0.0
             if block.expires > now:
                 block.expires = now
@@ -294,9 +304,7 @@ class Policy:
             block.name, block.words, block.alert = name, words, alert_of(words)
             block.started, block.expires, block.timeout = now, now + length, timeout
             block.releasing = block.spent = block.held = block.cancelled = block.parked = False
-            block.fresh = True
-            block.failures = 0
-            block.retry_at = 0.0
+            block.fresh, block.failures, block.retry_at = True, 0, 0.0
         records.append(block.entry(key))
         self._effects.append(Journal(tuple(records), True))
         self._advance(key, now)
@@ -360,12 +368,6 @@ class Policy:
             if not keys:
                 del self._shared[place]
         self._effects.append(Journal((Gone(block.id),), False))
-
-    def _each_block(self) -> Iterable[Block]:
-        for key in self._blocks.values():
-            block = self._lanes[key].block
-            assert block is not None
-            yield block
 
     def _make_room(self, now: float) -> None:
         if len(self._blocks) < MAX_BLOCKS:
@@ -483,8 +485,10 @@ class Policy:
             return
         run, _, asked = found
         if not asked:
-            text = f"{call_of(run)}: still running after {_limit_of(run):g} seconds, ended with what it started."
-            self._say(logging.ERROR, text)
+            limit = _limit_of(run)
+            self._say(
+                logging.ERROR, f"{call_of(run)}: still running after {limit:g} seconds, ended with what it started."
+            )
         self._running[number] = (run, now + KILL_GRACE, True)
         heapq.heappush(self._heap, (now + KILL_GRACE, next(self._order), number))
         self._effects.append(Kill(number, asked))

@@ -13,16 +13,19 @@ from ossec.errors import ConfigError
 
 MAX_OFFENDERS_STEPS = 5  # OSSEC's table; what follows the fifth comma is lost
 PROGRAM = "ossec-execd"
+ALLOW_LISTS = ("allow_list", "white_list")
 
 _NUMBER = re.compile(r"[ \t\n\v\f\r]*([+-]?[0-9]{1,9})")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`offenders`: minutes, as written (0 for what is no number); the ladder ends at the first 0."""
+    """`offenders`: minutes, as written (0 for what is no number); the ladder ends at the first 0.  `allowed`: the texts
+    of every allow list."""
 
     disabled: bool
     offenders: tuple[int, ...]
+    allowed: tuple[str, ...] = ()
 
 
 class SettingsError(ConfigError):
@@ -62,7 +65,8 @@ def choose(roots: Sequence[Node], path: Path | str) -> Settings:
     everywhere = [block for blocks in _blocks(roots) for block in blocks]
     off = first is not None and first.text == "yes" and not any(_is_on(block) for block in everywhere)
     offenders = next((node.text for node in _named(everywhere, "repeated_offenders")), "")
-    return Settings(off, parse_offenders(offenders))
+    allowed = tuple(node.text for root in roots for node in _children(root, "global") if node.name in ALLOW_LISTS)
+    return Settings(off, parse_offenders(offenders), allowed)
 
 
 def parse_offenders(text: str) -> tuple[int, ...]:
@@ -72,6 +76,12 @@ def parse_offenders(text: str) -> tuple[int, ...]:
     return tuple(
         int(match[1]) if (match := _NUMBER.match(piece)) else 0 for piece in text.split(",", MAX_OFFENDERS_STEPS - 1)
     )
+
+
+def _children(root: Node, section: str) -> Iterator[Node]:
+    for node in root.children:
+        if node.name == section:
+            yield from node.children
 
 
 def _blocks(roots: Sequence[Node]) -> Iterator[list[Node]]:

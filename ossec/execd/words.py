@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Sequence
 
+from ossec.execd.allowed import Allowed
 from ossec.execd.effects import Log, Outcome, Run
 from ossec.execd.journal import Key
 
@@ -21,13 +22,18 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _UNFIT = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 
 
-def refuse(words: Sequence[bytes]) -> Log | None:
-    """What speaks against giving these words to a script, which may be less careful than we are; None when nothing."""
+def refuse(words: Sequence[bytes], allowed: Allowed | None = None) -> Log | None:
+    """What speaks against giving these words to a script, which may be less careful than we are; None when nothing.
+
+    `allowed`: whom this host never blocks; None for an order that releases.
+    """
     user, address = words[0], words[1]
     if not _USER.match(user) or (user.startswith(b"-") and user != b"-"):
         return Log(logging.WARNING, f"Invalid username '{show(user)}'. Possible logging attack.", 1272)
     if not _ADDRESS.match(address) or (address.startswith(b"-") and address != b"-"):
         return Log(logging.WARNING, f"Invalid IP Address '{show(address)}'. Possible logging attack.", 1271)
+    if allowed is not None and allowed.contains(address):
+        return Log(logging.WARNING, f"'{show(address)}' is in the allow list: not blocked.")
     for word in words[2:]:
         if _CONTROL.search(word):
             text = f"Control character in a response: '{show(word)}'. Possible logging attack."

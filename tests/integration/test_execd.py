@@ -237,6 +237,24 @@ def test_a_reload_keeps_the_process_and_the_blocks(execd: RealExecd) -> None:
     assert len(execd.calls()) == 1
 
 
+def test_an_address_in_the_allow_list_is_not_blocked_by_hand_and_released_at_reload(execd: RealExecd) -> None:
+    execd.start()
+    execd.send(b"fw600 - 192.0.2.1 (by_hand) (none)")
+    execd.wait_for_calls(1)
+    execd.layout.ossec_conf.write_text(
+        "<ossec_config><global><white_list>192.0.2.0/24</white_list></global></ossec_config>"
+        "<ossec_config><global><allow_list>203.0.113.5</allow_list></global></ossec_config>"
+    )
+    assert execd.process is not None
+    execd.process.send_signal(signal.SIGHUP)
+    assert execd.wait_for_calls(2)[1][1] == b"delete"
+    for address in (b"192.0.2.9", b"203.0.113.5"):
+        execd.send(b"fw600 - %b (by_hand) (none)" % address)
+    execd.barrier()
+    assert len(execd.calls()) == 2
+    assert "ossec-execd: WARN: '203.0.113.5' is in the allow list: not blocked." in execd.log()
+
+
 def test_a_bad_configuration_at_reload_changes_nothing(execd: RealExecd) -> None:
     execd.start()
     execd.layout.ossec_conf.write_text("<ossec_config><active-response><disabled>x</disabled></active-response>")

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ossec.execd import offenders, policy
+from ossec.execd.allowed import Allowed
 from ossec.execd.effects import Outcome, Run
 from ossec.execd.journal import replay
 from tests.unit.execd.host import BIN, GOOD, Host, ends_at_once
@@ -468,6 +469,54 @@ def test_a_lift_while_the_block_is_made_waits_for_it() -> None:
     host.send(lift())
     host.end(host.runs[0])
     assert [run.action for run in host.runs] == [b"add", b"delete"]
+
+
+# --- the host's own allow list ---
+
+
+def test_nobody_in_the_allow_list_is_blocked_whoever_asks() -> None:
+    host = Host("fw600 - log.sh - 600\nnote0 - log.sh - 0\n")
+    host.perform(host.policy.spare(Allowed(["10.0.0.0/8", "!192.0.2.7", "192.0.2.0/24", "2001:db8::/32"]), host.now))
+    host.perform(host.policy.spare(Allowed([*host.policy.allowed.texts, "good.example.com", ".example.org"]), host.now))
+    for address in ("10.1.2.3", "::ffff:10.1.2.3", "192.0.2.8", "2001:db8::1", "Good.example.com", "a.example.org"):
+        host.send(message("fw600", address=address))
+        host.send(message("note0", address=address))
+        assert host.took() == []
+        assert host.log[-1] == f"ossec-execd: WARN: '{address}' is in the allow list: not blocked."
+    for address in ("192.0.2.7", "198.51.100.1", "bad.example.com", "good.example.com.evil.example"):
+        host.send(message("fw600", address=address))
+        assert len(host.took()) == 1, address
+    host.send(message("fw600", user="alice", address="-"))
+    assert len(host.took()) == 1
+
+
+def test_who_comes_into_the_allow_list_is_released() -> None:
+    host = Host("fw600 - log.sh - 600\n", ladder=(30,))
+    host.send(message("fw600"))
+    host.send(message("fw600", address="192.0.2.77"))
+    host.took()
+    host.perform(host.policy.spare(Allowed([ADDRESS]), host.now))
+    host.run_to(1)
+    assert [call.split()[:3] for call in host.took()] == [["delete", "-", ADDRESS]]
+    assert host.policy.blocks == 1
+
+
+def test_blocks_of_one_address_that_wait_for_their_turn_are_spared_together() -> None:
+    host = Host("fw600 - log.sh - 600\n", answer=hangs)
+    for number in range(policy.MAX_PARALLEL):
+        host.send(message("fw600", address=f"10.0.0.{number}"))
+    for user in ("-", "alice"):
+        host.send(message("fw600", user=user))
+    host.perform(host.policy.spare(Allowed([ADDRESS]), host.now))
+    host.end(host.runs[0])
+    assert not any(run.words[1] == ADDRESS.encode() for run in host.runs)
+
+
+def test_a_lift_reaches_who_is_in_the_allow_list() -> None:
+    host = Host("fw600 - log.sh - 600\n")
+    host.perform(host.policy.spare(Allowed([ADDRESS]), host.now))
+    host.send(lift())
+    assert [call.split()[:3] for call in host.took()] == [["delete", "-", ADDRESS]]
 
 
 # --- stop, crash, reboot ---
