@@ -475,7 +475,7 @@ class Policy:
         self._effects.append(Start(run))
 
     def _watch(self, run: Run, now: float) -> None:
-        limit = _limit_of(run)
+        limit = RUN_LIMIT if run.block else ONCE_LIMIT
         self._running[run.id] = (run, now + limit, False)
         heapq.heappush(self._heap, (now + limit, next(self._order), run.id))
 
@@ -485,7 +485,7 @@ class Policy:
             return
         run, _, asked = found
         if not asked:
-            limit = _limit_of(run)
+            limit = RUN_LIMIT if run.block else ONCE_LIMIT
             self._say(
                 logging.ERROR, f"{call_of(run)}: still running after {limit:g} seconds, ended with what it started."
             )
@@ -497,7 +497,7 @@ class Policy:
 
     def _judge(self, run: Run, lane: Lane, block: Block | None, outcome: Outcome, killed: bool, now: float) -> None:
         """Say how a call went, and draw the consequences for its block."""
-        reason = reason_of(outcome, _limit_of(run) if killed else None)
+        reason = reason_of(outcome, (RUN_LIMIT if run.block else ONCE_LIMIT) if killed else None)
         if outcome.errno:
             self._say(logging.ERROR, f"Error executing '{show(run.script)}': {os.strerror(outcome.errno)}", 1312)
         if outcome.good:
@@ -597,7 +597,3 @@ class Policy:
     def _done(self) -> list[Effect]:
         effects, self._effects = self._effects, []
         return effects
-
-
-def _limit_of(run: Run) -> float:
-    return RUN_LIMIT if run.block else ONCE_LIMIT
