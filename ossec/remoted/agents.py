@@ -35,6 +35,7 @@ class Agent:
     peer: Peer | None = None  # where the last control message came from: replies go there
     last_contact: float | None = None  # time of that message
     info: bytes | None = None  # what its file in agent-info holds
+    introduced: bool = False  # analysisd has been told that it is there, now or in an earlier run
     listed: Keepalive | None = None  # the shared files that it has, as it said or as it was sent since
 
     @classmethod

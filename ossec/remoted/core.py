@@ -11,6 +11,7 @@ look-up and at most one decryption, and its complaint is logged once a minute wi
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ PUSH_BURST = 31  # datagrams of a shared file in one go; what an agent's socket 
 PUSH_PAUSE = 1.0  # seconds to the next
 MAX_PUSHES = 64  # agents served at a time: 64 * 31 datagrams a second are below 2 MB/s
 MAX_ORDERS_WAITING = 64  # per agent that is away; responses are old news after that
+INTRODUCTION_WAIT = 10.0  # seconds for a new agent's own word that it started; after them remoted says it
+STARTED = b"1:ossec:ossec: Agent started: "
 ORDER_LIFETIME = 600.0  # seconds that an order waits for its agent
 
 INFO, WARNING, ERROR = logging.INFO, logging.WARNING, logging.ERROR
@@ -54,8 +57,8 @@ class Ports(Protocol):
     def take_sender_counter(self) -> counters.Pair:
         """The pair for the next datagram, already safe from being used twice."""
 
-    def write_info(self, agent: Agent, content: bytes) -> None:
-        """The agent said something new about itself."""
+    def write_info(self, agent: Agent, content: bytes) -> bool:
+        """The agent said something new about itself; returns whether it was never heard of before."""
 
     def touch_info(self, agent: Agent) -> None:
         """It said the same again: only the file's time matters."""
@@ -97,6 +100,7 @@ class Remoted:
         self.counts = Counts()
         self.complaints = Complaints(ports.note, complaint_interval)
         self._pushes: dict[Agent, Push] = {}
+        self._introductions: dict[Agent, float] = {}  # new agents, and when remoted speaks for them
         self._behind: dict[Agent, None] = {}  # agents whose turn to get shared files comes, in order
         self._waiting: dict[str, deque[tuple[float, bytes]]] = {}
 
@@ -107,6 +111,7 @@ class Remoted:
         for agent in fresh:
             agent.counter = counter_of.get(agent.key.id, counters.START)
         for agent in gone:
+            self._introductions.pop(agent, None)
             self._pushes.pop(agent, None)
             self._behind.pop(agent, None)
             self._waiting.pop(agent.key.id, None)
@@ -156,6 +161,9 @@ class Remoted:
                 self._refuse(1106, "String not correctly formatted.", now)
             elif not text.startswith(b"keepalive", 2):
                 self.counts.events += 1
+                if not agent.introduced and text.startswith(STARTED):
+                    agent.introduced = True
+                    self._introductions.pop(agent, None)
                 location = f"({key.name}) {key.address_text}->".encode("utf-8", "surrogateescape")
                 self.ports.forward((text[:2] + location + text[2:])[:MAX_FORWARD])
             return
@@ -213,7 +221,10 @@ class Remoted:
             self.ports.touch_info(agent)
         else:
             agent.info = info
-            self.ports.write_info(agent, info)
+            if not self.ports.write_info(agent, info):
+                agent.introduced = True
+            elif not agent.introduced:
+                self._introductions[agent] = now + INTRODUCTION_WAIT
         if message.fault is not None:
             address = agent.key.address_text
             self.complaints.say(WARNING, None, f"Invalid message from '{address}' ({message.fault})", now)
@@ -236,6 +247,8 @@ class Remoted:
     # shared files
     def tick(self, now: float) -> float | None:
         """Send what is due; returns when the next is, None when nothing is on its way."""
+        if self._introductions:
+            self._introduce(now)
         for agent in list(self._behind)[: MAX_PUSHES - len(self._pushes)]:
             if agent in self._pushes:
                 continue  # what is on its way is old already: after it
@@ -255,7 +268,22 @@ class Remoted:
                 del self._pushes[agent]
         if self._behind and len(self._pushes) < MAX_PUSHES:
             return now
-        return min((push.due for push in self._pushes.values()), default=None)
+        due = [push.due for push in self._pushes.values()]
+        due += self._introductions.values()
+        return min(due, default=None)
+
+    def close(self) -> None:
+        """This process ends: say now what would be said later."""
+        self._introduce(math.inf)
+
+    def _introduce(self, now: float) -> None:
+        """A new agent whose own event was lost, or that sends none, must not go unnoticed: the event in its words."""
+        for agent, due in list(self._introductions.items()):
+            if now >= due:
+                del self._introductions[agent]
+                agent.introduced = True
+                started = f"1:{agent.label}->ossec:ossec: Agent started: '{agent.key.name}->{agent.key.address_text}'."
+                self.ports.forward(started.encode("utf-8", "surrogateescape"))
 
     # orders from queue/alerts/ar
     def order(self, datagram: bytes, now: float) -> None:

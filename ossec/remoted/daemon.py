@@ -136,6 +136,7 @@ class RemotedService(Service):
         self._load_shared()
 
     def close(self) -> None:
+        self.core.close()
         self._flush()
         if self.pending:
             log.warning("%d events could not be handed to analysisd.", len(self.pending))
@@ -187,14 +188,16 @@ class RemotedService(Service):
     def take_sender_counter(self) -> counters.Pair:
         return self.rids.next()
 
-    def write_info(self, agent: Agent, content: bytes) -> None:
+    def write_info(self, agent: Agent, content: bytes) -> bool:
         path = self.layout.agent_info(agent.info_name)
-        if not path.exists():
+        new = not path.exists()
+        if new:
             log.info("Agent '%s' (%s) connects for the first time, from %s.", agent.key.name, agent.key.id, agent.peer)
         try:
             path.write_bytes(content)
         except OSError as error:
             log.error("%s cannot be written: %s", path, error.strerror)
+        return new
 
     def touch_info(self, agent: Agent) -> None:
         path = self.layout.agent_info(agent.info_name)

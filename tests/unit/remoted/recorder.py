@@ -36,8 +36,10 @@ class Recorder:
         self.counter = counters.following(self.counter)
         return self.counter
 
-    def write_info(self, agent: Agent, content: bytes) -> None:
+    def write_info(self, agent: Agent, content: bytes) -> bool:
+        new = agent.info_name not in self.info
         self.info[agent.info_name] = content
+        return new
 
     def touch_info(self, agent: Agent) -> None:
         pass

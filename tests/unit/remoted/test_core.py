@@ -9,7 +9,7 @@ from ossec.crypto.channel import Channel, Method
 from ossec.crypto.keys import AgentKey, parse
 from ossec.messages import control, merged
 from ossec.remoted.agents import Agent
-from ossec.remoted.core import MAX_ORDERS_WAITING, PUSH_BURST, Remoted
+from ossec.remoted.core import INTRODUCTION_WAIT, MAX_ORDERS_WAITING, PUSH_BURST, Remoted
 from ossec.remoted.shared import SharedFiles
 from tests.unit.remoted.recorder import Recorder
 
@@ -194,8 +194,9 @@ def test_a_change_of_the_shared_files_reaches_agents_at_once(core: Remoted, port
     ports.sent.clear()
     for content in (b"one", b"two", b"two"):
         core.share(SharedFiles([("agent.conf", content)]), 5.0)
-        while core.tick(5.0) is not None:
-            pass
+        now: float | None = 5.0
+        while now is not None:
+            now = core.tick(now)
     texts = [text for _, text in ports.texts(core)]
     assert [text for text in texts if text.startswith(b"!")] == [b"!3 agent.conf\none", b"!3 agent.conf\ntwo"]
 
@@ -250,3 +251,53 @@ def test_looking_up_an_agent_takes_no_scan(ports: Recorder) -> None:
     assert core.agents.find(None, "10.0.39.15").key.id == "09999"
     assert core.agents.find("00007", "10.0.0.7").key.name == "a7"
     assert looked_at == []
+
+
+STARTED = b"1:(web01) 192.0.2.1->ossec:ossec: Agent started: 'web01->192.0.2.1'."
+KEEPALIVE = b"#!-" + UNAME + b"\nx merged.mg\n\n"
+
+
+def test_a_new_agent_is_introduced_where_its_own_word_was_lost(core: Remoted, ports: Recorder, web: Sender) -> None:
+    core.shared = SharedFiles()
+    core.receive(web.seal(KEEPALIVE), web.peer, 100.0)
+    while (due := core.tick(100.0)) == 100.0:
+        pass
+    assert due == 100.0 + INTRODUCTION_WAIT
+    assert ports.events == []
+    core.tick(due)
+    assert ports.events == [STARTED]
+    core.receive(web.seal(KEEPALIVE + b"again"), web.peer, 200.0)
+    core.load_keys([WEB, NET], {})
+    assert core.tick(900.0) is None
+    assert ports.events == [STARTED]
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_new_agent_that_speaks_for_itself_is_not_introduced_twice(
+    core: Remoted, ports: Recorder, web: Sender, before: bool
+) -> None:
+    texts = [STARTED.replace(b"(web01) 192.0.2.1->", b""), KEEPALIVE]
+    for text in texts if before else texts[::-1]:
+        core.receive(web.seal(text), web.peer, 100.0)
+    core.tick(500.0)
+    assert ports.events == [STARTED]
+
+
+def test_a_new_agent_is_introduced_before_remoted_ends(core: Remoted, ports: Recorder, web: Sender) -> None:
+    core.receive(web.seal(KEEPALIVE), web.peer, 100.0)
+    core.close()
+    assert ports.events == [STARTED]
+
+
+def test_an_agent_known_from_an_earlier_run_is_not_introduced(core: Remoted, ports: Recorder, web: Sender) -> None:
+    ports.info["web01-192.0.2.1"] = b"from before"
+    core.receive(web.seal(KEEPALIVE), web.peer, 100.0)
+    core.tick(500.0)
+    assert ports.events == []
+
+
+def test_an_agent_that_is_removed_is_not_introduced(core: Remoted, ports: Recorder, web: Sender) -> None:
+    core.receive(web.seal(KEEPALIVE), web.peer, 100.0)
+    core.load_keys([NET], {})
+    core.tick(500.0)
+    assert ports.events == []
