@@ -142,12 +142,12 @@ def test_a_reload_takes_up_what_is_new(suite: Suite, tmp_path: Path) -> None:
 
 
 def test_the_progress_of_a_scan_is_shown(suite: Suite, tmp_path: Path) -> None:
-    """With pauses a scan takes long enough to be seen."""
+    """With pauses a scan takes long enough to be seen (the state file is written every 5 s)."""
     folder = tmp_path / "watched"
     watch(suite, folder, 'check_all="yes"')
     for number in range(40):
         (folder / f"f{number}").write_text("")
-    suite.layout.local_internal_options.write_text("syscheck.sleep=1\nsyscheck.sleep_after=8\n")
+    suite.layout.local_internal_options.write_text("syscheck.sleep=60\nsyscheck.sleep_after=8\n")
     suite.start()
 
     def progress() -> str:
