@@ -207,7 +207,7 @@ def _reason(engine: Engine, wanted: int, won: Rule | None, steps: list[tuple[str
     step, element = outcome[rule.id]
     if step == "fail":
         asked = rule.wants(element)
-        return f"{text}<{element}>{'' if asked is None else f' {asked}'} of rule {rule.id} does not hold"
+        return f"{text}<{rule.written(element)}>{'' if asked is None else f' {asked}'} of rule {rule.id} does not hold"
     if won is None:
         return f"{text}rule {rule.id} matched, but alone it alerts of nothing (noalert)"
     return f"{text}rule {rule.id} matched, then rule {won.id}, which decided"

@@ -130,10 +130,14 @@ class Rule:
 
     firedtimes: int = 0  # how often it was the final one since the hour began
 
+    def written(self, element: str) -> str:
+        """What the rule's author called the element of a test: `pcre2` for `regex`, `user_pcre2` for `user`."""
+        names = (element, f"{element}_pcre2", *(("pcre2",) if element == "regex" else ()))
+        return next((name for name in names if name in self.patterns), element)
+
     def wants(self, element: str) -> str | None:
         """What an element of the rule asks for, as written, to be shown; None where it is not one text."""
-        names = (element, f"{element}_pcre2", *(("pcre2",) if element == "regex" else ()))
-        pattern = next((self.patterns[name] for name in names if name in self.patterns), None)
+        pattern = self.patterns.get(self.written(element))
         if pattern is not None:
             return pattern.pattern.decode("utf-8", "surrogateescape")
         if element == "field" and len(self.fields) == 1:

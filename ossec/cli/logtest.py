@@ -211,7 +211,7 @@ class _Run:
         elif self.options["explain"]:
             wanted = rule.wants(element)
             asked = "" if wanted is None else f" {wanted}"
-            self.show(_raw(f"       *Rule {rule.id}: <{element}>{asked} does not hold.\n"))
+            self.show(_raw(f"       *Rule {rule.id}: <{rule.written(element)}>{asked} does not hold.\n"))
         if step in ("fail", "match"):
             steps.append((step, rule, element))
 
@@ -299,7 +299,7 @@ def _phase_three(rule: Rule, alerts: bool) -> bytes:
 
 def _failure(rule: Rule, element: str) -> dict[str, str | None]:
     wanted = rule.wants(element)
-    return {"failed": element, "wanted": None if wanted is None else _raw(wanted).decode("utf-8", "replace")}
+    return {"failed": rule.written(element), "wanted": None if wanted is None else _raw(wanted).decode("utf-8", "replace")}
 
 
 def _json_line(event: Event, verdict: Verdict, steps: list[tuple[str, Rule, str]] | None) -> bytes:

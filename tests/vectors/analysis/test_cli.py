@@ -109,6 +109,20 @@ def test_json_tells_rule_fields_and_what_was_tried(home: Path) -> None:
     assert answer["tried"][-1] == {"id": 100202, "matched": False, "failed": "user", "wanted": "root"}
 
 
+def test_a_test_that_fails_has_the_name_that_its_author_wrote(tmp_path: Path) -> None:
+    rules = RULES.replace("<user>root</user>", "<user_pcre2>^root$</user_pcre2>").replace(
+        "<match>login</match>", "<pcre2>^logon</pcre2>"
+    )
+    assert rules.count("pcre2") == 4, "the rules of the recorded calls are others"
+    make_home(Layout(tmp_path), {"name": "written", "decoder.xml": DECODERS, "rules": {"t.xml": rules}})
+    line = "Nov 14 22:13:20 h1 app[7]: login joe from 1.1.1.1\n"
+    assert "*Rule 100201: <pcre2> ^logon does not hold." in call(["--explain"], line, tmp_path).stderr
+    (tried,) = [
+        one for one in json.loads(call(["--json", "--explain"], line, tmp_path).stdout)["tried"] if one["id"] == 100201
+    ]
+    assert (tried["failed"], tried["wanted"]) == ("pcre2", "^logon")
+
+
 def test_a_test_of_the_configuration_names_every_mistake(tmp_path: Path) -> None:
     bad = RULES.replace("<user>root</user>", "<usr>root</usr>").replace("<match>login", "<regex>lo(gin</regex><match>")
     make_home(Layout(tmp_path), {"name": "bad", "decoder.xml": DECODERS, "rules": {"t.xml": bad}})
