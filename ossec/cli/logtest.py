@@ -299,7 +299,8 @@ def _phase_three(rule: Rule, alerts: bool) -> bytes:
 
 def _failure(rule: Rule, element: str) -> dict[str, str | None]:
     wanted = rule.wants(element)
-    return {"failed": rule.written(element), "wanted": None if wanted is None else _raw(wanted).decode("utf-8", "replace")}
+    shown = None if wanted is None else _raw(wanted).decode("utf-8", "replace")
+    return {"failed": rule.written(element), "wanted": shown}
 
 
 def _json_line(event: Event, verdict: Verdict, steps: list[tuple[str, Rule, str]] | None) -> bytes:
