@@ -31,7 +31,7 @@ log = logging.getLogger("ossec.csyslogd")
 FIRST_PAUSE = 1.0  # seconds after a connection was lost
 LONGEST_PAUSE = 30.0  # seconds; a server that is back is found within this
 CONNECT_LIMIT = 10.0  # seconds until an attempt is given up, as in OSSEC
-SETTLE = 0.1  # seconds between two looks at what has arrived
+SETTLE = 0.05  # seconds between two looks at what has arrived
 MAX_QUEUED = 1000  # messages made and not yet sent; more stay in the file
 PREFIX = "csyslogd-"  # of position files
 

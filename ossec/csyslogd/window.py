@@ -20,7 +20,7 @@ class Limits(NamedTuple):
     size: int
 
 
-STREAM = Limits(0.5, 512 * 1024)  # 1 MB/s: some 4,000 alerts a second
+STREAM = Limits(0.25, 128 * 1024)  # some 600 alerts, and 2,000 a second
 DATAGRAM = Limits(0.2, 64 * 1024)  # a receiver's default buffer holds thrice that, and bursts are not lost in it
 
 
