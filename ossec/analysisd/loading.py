@@ -39,6 +39,7 @@ def load_engine(
             report.say(f"{report.program}: INFO: Reading local decoder file.")
             loader.read(Source(layout.local_decoder_xml, _shown(layout, layout.local_decoder_xml)))
     lists = frozenset(one.name for one in wanted.lists)
+    compat = bool(internal.get("analysisd.ossec_compat"))
     matched_max = internal.get("analysisd.sid_prev_matched_max")
     if not report.failed:
         decoders = loader.finish()
@@ -52,9 +53,9 @@ def load_engine(
             email_alert_level=configuration.alerts.email_alert_level,
             lists=lists,
             sid_prev_matched_max=matched_max,
+            compat=compat,
         ),
     )
-    compat = bool(internal.get("analysisd.ossec_compat"))
     options = EngineOptions(
         own_name=own_name,
         compat=compat,

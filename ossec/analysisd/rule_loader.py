@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 
 from ossec.analysisd.decoder_loader import Source
 from ossec.analysisd.diagnostics import Report
@@ -19,7 +20,7 @@ from ossec.analysisd.traps import look_for_traps
 from ossec.analysisd.tree import LEVEL_ZERO, NotFound, RuleSet
 from ossec.config.addresses import AddressList, BadAddress
 from ossec.config.dialect import DialectError, Node, parse
-from ossec.config.times import BadTime, parse_days, parse_range
+from ossec.config.times import BadTime, TimeRange, parse_days, parse_range
 from ossec.regex import Matcher, PatternError
 
 NAME = "ossec-analysisd"  # what OSSEC's rule code signs with, whatever the program
@@ -69,6 +70,7 @@ class LoadOptions:
     email_alert_level: int = 7
     lists: frozenset[str] = frozenset()  # declared in <rules>
     sid_prev_matched_max: int = 128  # analysisd.sid_prev_matched_max
+    compat: bool = False  # analysisd.ossec_compat: times as OSSEC reads them
 
 
 class _Refused(Exception):
@@ -387,6 +389,15 @@ class RuleLoader:
             )
         setattr(draft.rule, name, getattr(draft.rule, name) | fields)
 
+    def _time(self, draft: _Draft, text: str) -> TimeRange:
+        """As it is meant: OSSEC takes 12 am for noon, and passes over the `!` before a range over midnight."""
+        theirs, ours = parse_range(text), parse_range(text, as_meant=True)
+        if theirs == ours or self.options.compat:
+            return theirs
+        told = f"rule {draft.rule.id}: <time> '{text}' is read as {ours.describe()}, by OSSEC as {theirs.describe()}"
+        self.report.warn(told, draft.rule.path, draft.lines["time"])
+        return ours
+
     def _finish_draft(self, draft: _Draft) -> None:
         rule, texts, lines = draft.rule, draft.texts, draft.lines
         for name in ("srcip", "dstip"):
@@ -399,7 +410,7 @@ class RuleLoader:
                         lines[name],
                         _error(1237, f"Invalid ip address: '{error.text}'."),
                     ) from None
-        for name, parser in (("time", parse_range), ("weekday", parse_days)):
+        for name, parser in (("time", partial(self._time, draft)), ("weekday", parse_days)):
             if name in texts:
                 try:
                     setattr(rule, name, parser(texts[name]))

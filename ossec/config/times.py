@@ -2,7 +2,8 @@
 
 `9:00-17:00`, `6 pm - 8:30 am`, `!9-17`; `monday,tue wed`, `weekdays`, `weekends`.  Times are numbers `HHMM` here.
 Quirks kept: `am` converts nothing (12 am is 12:00), `pm` adds 12 except to 12, a range that ends before it begins is
-the complement of the range turned round (its two ends excluded).  Ours: `!` before days works.
+the complement of the range turned round (its two ends excluded), whether a `!` stands before it or not.  Ours: `!`
+before days works; `as_meant` reads 12 am as midnight, and the `!`.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ class TimeRange:
         """Whether a time of day is in the range."""
         return (self.start <= hour * 100 + minute <= self.end) is not self.negated
 
+    def describe(self) -> str:
+        """For people: `09:00 to 17:00`, `all but 01:00 to 12:00`."""
+        return f"{'all but ' if self.negated else ''}{_clock(self.start)} to {_clock(self.end)}"
+
     def __str__(self) -> str:
         """OSSEC's normal form: `.HH:MMHH:MM`, `!` in front when negated."""
         return f"{'!' if self.negated else '.'}{_clock(self.start)}{_clock(self.end)}"
@@ -49,26 +54,29 @@ def _clock(time: int) -> str:
     return f"{time // 100:02d}:{time % 100:02d}"
 
 
-def _time(hour: str | None, minute: str | None, half: str | None) -> int | None:
+def _time(hour: str | None, minute: str | None, half: str | None, *, as_meant: bool = False) -> int | None:
     """`HHMM`, None when there is no such time; nothing given is midnight."""
     hours, minutes = int(hour or 0), int(minute or 0)
     if half and half.lower() == "pm" and hours != 12:
         hours += 12
+    elif as_meant and half and half.lower() == "am" and hours == 12:
+        hours = 0
     if hours > 23 or minutes > 60:
         return None
     return hours * 100 + minutes
 
 
-def parse_range(text: str) -> TimeRange:
-    """`A - B`, `!` in front for the rest of the day; BadTime (1240)."""
+def parse_range(text: str, *, as_meant: bool = False) -> TimeRange:
+    """`A - B`, `!` in front for the rest of the day; BadTime (1240).  `as_meant`: without OSSEC's slips."""
     match = _RANGE.fullmatch(text)
     if match is None:
         raise BadTime(1240, "time", text)
-    start, end = _time(*match.group(2, 3, 4)), _time(*match.group(5, 6, 7))
+    start = _time(*match.group(2, 3, 4), as_meant=as_meant)
+    end = _time(*match.group(5, 6, 7), as_meant=as_meant)
     if start is None or end is None or (match[2] is None and match[5] is None):
         raise BadTime(1240, "time", text)
     if start > end:
-        return TimeRange(end, start, True)
+        return TimeRange(end, start, not (as_meant and match[1]))
     return TimeRange(start, end, bool(match[1]))
 
 

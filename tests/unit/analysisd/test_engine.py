@@ -154,6 +154,20 @@ def test_what_ossec_swallows_is_warned_of(tmp_path: Path) -> None:
         assert expected in told
 
 
+def test_a_time_that_ossec_reads_otherwise_is_warned_of(tmp_path: Path) -> None:
+    report = Report()
+    texts = ("12 am - 1 am", "!23:00-1:00", "9-17", "18:00-8:30")
+    rules = "\n".join(
+        f'<rule id="{100 + number}" level="5"><time>{text}</time><description>x</description></rule>'
+        for number, text in enumerate(texts)
+    )
+    make_engine(tmp_path, rules, report=report)
+    assert [str(note).partition("rules.xml:")[2] for note in report.notes] == [
+        "3: rule 100: <time> '12 am - 1 am' is read as 00:00 to 01:00, by OSSEC as all but 01:00 to 12:00",
+        "4: rule 101: <time> '!23:00-1:00' is read as 01:00 to 23:00, by OSSEC as all but 01:00 to 23:00",
+    ]
+
+
 def test_a_pattern_that_backtracks_does_not_stall(tmp_path: Path) -> None:
     rules = (
         '<rule id="100" level="5"><pcre2>(a+)+b</pcre2><description>x</description></rule>'

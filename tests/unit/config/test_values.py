@@ -101,3 +101,21 @@ def test_days(row: dict[str, Any]) -> None:
 def test_negated_days_are_the_others() -> None:
     days = times.parse_days("!weekends")
     assert [day for day in range(7) if days.contains(day)] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("text", "inside", "outside"),
+    [
+        ("12 am - 1 am", (0, 30), (12, 30)),
+        ("12:30 am-1:00 AM", (0, 45), (0, 15)),
+        ("11 pm - 12 am", (23, 30), (0, 30)),
+        ("12 pm - 1 pm", (12, 30), (0, 30)),
+        ("!23:00-1:00", (12, 0), (0, 30)),
+        ("! 10 pm - 6 am", (6, 0), (5, 59)),
+        ("!9-17", (8, 59), (9, 0)),
+    ],
+)
+def test_a_range_as_meant(text: str, inside: tuple[int, int], outside: tuple[int, int]) -> None:
+    found = times.parse_range(text, as_meant=True)
+    assert found.contains(*inside)
+    assert not found.contains(*outside)

@@ -76,7 +76,7 @@ def load(case: dict[str, Any], home: Path, *, compat: bool) -> Loaded:
             [Source(layout.rules_dir / name, name) for name in case["rules"]],
             loaded.report,
             decoders.keys(),
-            LoadOptions(lists=lists, sid_prev_matched_max=sid_max, **levels),
+            LoadOptions(lists=lists, sid_prev_matched_max=sid_max, compat=compat, **levels),
         )
     except LoadError as error:
         loaded.error = error
