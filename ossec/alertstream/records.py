@@ -25,6 +25,13 @@ _STRICT = re.compile(
     rb"\d{4} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d [^\n]*\n"
     rb"Rule: \d{1,10} \(level \d{1,5}\) -> '[^\n]*'\r?\n"
 )
+_COMMON = re.compile(  # a whole record of the usual kind: one line of log
+    rb"\*\* Alert (\d{1,20}\.\d{1,20}): (mail  )?-( [^\n\r]*)\n"
+    rb"(\d{4} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d) ([^\n]*)\n"
+    rb"Rule: (\d{1,18}) \(level (\d{1,18})\) -> '([^\n]*)'\n"
+    rb"(?:Src IP: ([^\n]*)\n)?(?:Src Port: (\d{1,18})\n)?(?:Dst IP: ([^\n]*)\n)?(?:Dst Port: (\d{1,18})\n)?"
+    rb"(?:User: ([^\n]*)\n)?([^\n]{1,2047})\n\n"
+)
 _NUMBER = re.compile(rb"\d{1,18}")
 _FIELDS = {
     b"Src IP": "srcip",
@@ -166,6 +173,9 @@ class RecordReader:
 
 def _parse(text: bytes, start: int, final: bool) -> tuple[Record | None, int] | None:
     """The record that starts at `start` and where it ends; no record: where to go on; None: it has not ended yet."""
+    common = _COMMON.match(text, start)
+    if common is not None and (record := _usual(common)) is not None:
+        return record, common.end()
     first = text.find(b"\n", start)
     second = text.find(b"\n", first + 1) if first >= 0 else -1
     if second < 0:
@@ -198,6 +208,31 @@ def _parse(text: bytes, start: int, final: bool) -> tuple[Record | None, int] | 
         else:
             body.add(line)
         at = end + 1
+
+
+def _usual(found: re.Match[bytes]) -> Record | None:
+    """The same as what the lines one by one would give; None where these must be looked at."""
+    identity, mail, group, date, place, rule, level, comment, srcip, srcport, dstip, dstport, user, line = (
+        found.groups()
+    )
+    if line.partition(b": ")[0] in _FIELDS or line.startswith((HEADER, _CHANGED)) or b"syscheck" in group:
+        return None
+    return Record(
+        identity,
+        mail is not None,
+        group,
+        date,
+        place,
+        int(rule),
+        int(level),
+        comment,
+        (line,),
+        srcip,
+        int(srcport) if srcport else 0,
+        dstip,
+        int(dstport) if dstport else 0,
+        user,
+    )
 
 
 def _parse_header(line: bytes) -> tuple[bytes, bool, bytes | None] | None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ossec.alertstream import records
 from ossec.alertstream.records import Parsed, Record, RecordReader
 from ossec.messages import alert as alerts
 from tests.fuzz.fuzz_alertstream import fuzz_alertstream
@@ -69,13 +70,13 @@ def shown(record: Record) -> dict[str, Any]:
 @pytest.mark.parametrize("case", vectors("parse_edge.jsonl"), ids=lambda case: case["name"])
 @pytest.mark.parametrize("piece", [1 << 20, 1, 7])
 def test_edges_of_the_format(case: dict[str, Any], piece: int) -> None:
-    records = [parsed.record for parsed in read(case["input"].encode("latin-1"), piece)]
+    found = [parsed.record for parsed in read(case["input"].encode("latin-1"), piece)]
     if case["name"] in DELIBERATE:
-        assert [record.id.decode() for record in records] == DELIBERATE[case["name"]][0]
+        assert [record.id.decode() for record in found] == DELIBERATE[case["name"]][0]
         return
-    assert [shown(record) for record in records] == case["all"]
+    assert [shown(record) for record in found] == case["all"]
     ids = [alert["alertid"] for alert in case["mail_only"]]
-    assert [record.id.decode() for record in records if record.mail] == ids
+    assert [record.id.decode() for record in found if record.mail] == ids
 
 
 @pytest.mark.parametrize("case", vectors("alerts.jsonl"), ids=lambda case: case["name"])
@@ -129,6 +130,16 @@ def test_a_log_that_is_one_field_line_is_the_log() -> None:
     assert parsed.record.lines == (b"User: x",)
 
 
+@pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared/vectors")
+def test_the_short_way_gives_what_the_long_one_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [case["input"] for case in vectors("parse_edge.jsonl")] + [
+        (SHARED / "all.log").read_bytes().decode("latin-1")
+    ]
+    short = [read(text.encode("latin-1")) for text in texts]
+    monkeypatch.setattr(records, "_usual", lambda found: None)
+    assert [read(text.encode("latin-1")) for text in texts] == short
+
+
 LINE = st.binary(max_size=40).map(lambda text: text.replace(b"\n", b" "))
 FIELD = st.none() | LINE
 
@@ -160,8 +171,8 @@ FIELD = st.none() | LINE
 )
 def test_what_analysisd_writes_is_read_in_any_pieces(written: list[alerts.Alert], piece: int) -> None:
     data = b"".join(alerts.format(alert) for alert in written)
-    records = [parsed.record for parsed in read(data, piece)]
-    assert [(r.id, r.mail, r.rule, r.level, r.comment, r.srcip, r.dstip, r.user) for r in records] == [
+    found = [parsed.record for parsed in read(data, piece)]
+    assert [(r.id, r.mail, r.rule, r.level, r.comment, r.srcip, r.dstip, r.user) for r in found] == [
         (a.id, a.mail, a.rule, a.level, a.comment, a.srcip, a.dstip, a.user) for a in written
     ]
 
