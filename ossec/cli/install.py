@@ -166,7 +166,7 @@ def summarise(settings: Settings, machine: Machine, report: Report) -> dict[str,
     kind = Kind.AGENT if settings.kind is InstallType.AGENT else Kind.SERVER
     kind = Kind.LOCAL if settings.kind is InstallType.LOCAL else kind
     off = switched_off(Layout(settings.home).ossec_conf.read_text("utf-8", "replace"))
-    roster = choose(kind, off=off, exists=processes.exists)
+    roster = choose(kind, off=off, exists=processes.available(kind))
     return {
         "home": str(settings.home),
         "type": str(settings.kind),

@@ -78,7 +78,8 @@ class Control:
                 "no such file, so this is no OSSEC home. Name one with --home, or make one with ossec-install",
                 self.layout.ossec_conf,
             ) from None
-        return choose(self.home_type(), self.process_list().enabled, switched_off(text), processes.exists)
+        kind = self.home_type()
+        return choose(kind, self.process_list().enabled, switched_off(text), processes.available(kind))
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

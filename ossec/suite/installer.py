@@ -274,7 +274,8 @@ class Installer:
         """For every daemon that this version has; the administrator enables their target."""
         kinds = {InstallType.AGENT: Kind.AGENT, InstallType.LOCAL: Kind.LOCAL}
         off = switched_off(self.layout.ossec_conf.read_text("utf-8", "replace"))
-        roster = choose(kinds.get(self.settings.kind, Kind.SERVER), off=off, exists=processes.exists)
+        kind = kinds.get(self.settings.kind, Kind.SERVER)
+        roster = choose(kind, off=off, exists=processes.available(kind))
         for name, text in render_units(self.settings.home, roster).items():
             path = folder / name
             path.write_text(text, "utf-8")

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
 import ossec
+from ossec.config.kind import Kind
 from ossec.layout import Layout
 
 MAX_COMMAND_LINE = 4096  # bytes of /proc/PID/cmdline that decide; interpreter, module and home stand at its start
@@ -39,6 +40,18 @@ def module_of(name: str) -> str:
 def exists(name: str) -> bool:
     """Whether this version has the daemon."""
     return (Path(ossec.__file__).parent / name.removeprefix("ossec-") / "__main__.py").is_file()
+
+
+def available(home_type: Kind) -> Callable[[str], bool]:
+    """Which daemons this version has for a home of this type.
+
+    What monitord does here so far is for agents, so a local home does without: its logs are not yet packed and signed.
+    """
+
+    def has(name: str) -> bool:
+        return exists(name) and not (name == "ossec-monitord" and home_type is Kind.LOCAL)
+
+    return has
 
 
 def is_daemon(command_line: Sequence[str], name: str, home: str) -> bool:

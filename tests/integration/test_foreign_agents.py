@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 from ossec.crypto import counters
 from ossec.crypto.channel import Channel, Method
 from ossec.crypto.keys import AgentKey
+from ossec.daemon.state import parse_state
 from ossec.messages import control, merged
 from tests.integration.suite import Suite
 from tests.support import wait_until
@@ -151,3 +155,28 @@ def test_a_new_agent_raises_one_alert_whether_or_not_it_says_so(server: Suite, p
     silent.send("1:ossec:ossec: Agent started: 'sixth->::1'.")
     server.wait_for_alert(503)
     assert len(server.alerts(STARTED)) == 2
+
+
+def test_an_agent_that_goes_silent_raises_an_alert(server: Suite, port: int) -> None:
+    server.wait_for_alert(502)
+    Foreign(WINDOWS, "127.0.0.1", port).connect()
+    Foreign(SIXTH, "::1", port).connect()
+    state = server.layout.state_file("ossec-monitord")
+
+    def active() -> int:
+        os.kill(server.pid("ossec-monitord"), signal.SIGHUP)  # it looks at once
+        return int(parse_state(state.read_text()).get("agents_active", 0)) if state.exists() else 0
+
+    wait_until(lambda: active() == 2, "monitord to see both", 30)
+    hour_ago = time.time() - 3600
+    for name in ("win-any", "sixth-::1"):
+        os.utime(server.layout.agent_info(name), (hour_ago, hour_ago))
+    wait_until(lambda: active() == 0, "monitord to miss both", 30)
+    wait_until(lambda: len(server.alerts(504)) == 2, "both alerts")
+    assert {(alert["location"], alert["full_log"]) for alert in server.alerts(504)} == {
+        ("win-any->ossec-monitord", "ossec: Agent disconnected: 'win-any'."),
+        ("(sixth) ::1->ossec-monitord", "ossec: Agent disconnected: 'sixth-::1'."),
+    }
+    listed = server.python("-m", "ossec.cli.agent_control", "-l", "--json", "-D", str(server.layout.home))
+    states = {row["id"]: row["status"] for row in json.loads(listed.stdout)["response"]}
+    assert states["001"] == states["003"] == "Disconnected"

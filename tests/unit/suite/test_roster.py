@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ossec.config.kind import Kind, guess_kind
+from ossec.suite import processes
 from ossec.suite.roster import SWITCHES, ProcessList, choose, switched_off
 
 NO_MAIL = frozenset({"ossec-maild"})
@@ -145,3 +146,10 @@ DISABLED = "<active-response>\n<disabled>yes</disabled></active-response>"
 )
 def test_a_daemon_with_nothing_to_do_is_switched_off(text: str, expected: str) -> None:
     assert switched_off(text) == set(names(expected))
+
+
+@pytest.mark.parametrize(("home_type", "runs"), [(Kind.SERVER, True), (Kind.LOCAL, False)])
+def test_monitord_runs_where_agents_are(home_type: Kind, runs: bool) -> None:
+    roster = choose(home_type, exists=processes.available(home_type))
+    assert ("ossec-monitord" in roster.start_order) == runs
+    assert ("ossec-monitord" in roster.absent) == (not runs)
