@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,12 @@ class Running:
             return AlertReader().feed(self.layout.alerts_log.read_bytes())
         except FileNotFoundError:
             return []
+
+    def has_alerts(self, count: int) -> bool:
+        return len(self.alerts()) == count
+
+    def has_said(self, text: str, count: int) -> bool:
+        return self.log().count(text) == count
 
     def log(self) -> str:
         try:
@@ -203,6 +210,24 @@ def test_reload_takes_internal_options_too(daemon: Running) -> None:
     wait_until(lambda: len(daemon.alerts()) == 33, "the alert; the excess is told once an hour")
     assert daemon.stop() == 0
     assert [alert.rule for alert in daemon.alerts()[32:]] == [100201]
+
+
+def test_a_reload_forgets_no_event_that_a_rule_counts(daemon: Running) -> None:
+    path = daemon.layout.rules_dir / "t.xml"
+    counting = """<rule id="100300" level="10" frequency="2" timeframe="3600"><if_matched_sid>100201</if_matched_sid>
+<same_source_ip /><description>many logins</description></rule>
+</group>"""
+    path.write_text(path.read_text().rstrip().removesuffix("</group>") + counting)
+    daemon.start()
+    for number in range(3):
+        daemon.send(f"login u{number} from 192.0.2.1")
+        wait_until(partial(daemon.has_alerts, number + 1), "an alert")
+        daemon.signal(signal.SIGHUP)
+        wait_until(partial(daemon.has_said, "Configuration read again.", number + 1), "the reload")
+    daemon.send("login u3 from 192.0.2.1")
+    wait_until(lambda: len(daemon.alerts()) == 4, "the last")
+    assert [alert.rule for alert in daemon.alerts()] == [100201] * 3 + [100300]
+    assert daemon.stop() == 0
 
 
 def test_reloads_in_a_storm_lose_nothing_and_keep_the_order(daemon: Running) -> None:

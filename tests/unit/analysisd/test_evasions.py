@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from ossec.layout import Layout
+from ossec.messages.alert import AlertReader
 from tests.support import make_bare_home
+from tests.vectors.analysis.daemon_support import Daemon
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 DECODERS = r"""<decoder name="app"><program_name>^app</program_name></decoder>
@@ -74,3 +76,12 @@ def test_nothing_in_a_line_switches_a_rule_off(home: Layout, mode: list[str]) ->
     key = b"Rule: " if mode == ["-a"] else b'"rule": {"id": '
     found = [int(part[:6]) for part in done.stdout.split(key)[1:]]
     assert dict(zip(CASES, found, strict=True)) == {name: rule for name, (_, rule) in CASES.items()}
+
+
+def test_the_daemon_finds_words_that_a_tab_separates_and_writes_them_as_ossec_does(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "home", {"decoder.xml": DECODERS, "rules": {"t.xml": RULES}, "events": []})
+    head = b"1:/a:Nov 14 22:13:20 h app: "
+    daemon.analysis.receive([head + b"Failed\tpassword", head + b"Failedpassword"], 1700000000)
+    daemon.analysis.outputs.flush()
+    (alert,) = AlertReader().feed(daemon.layout.alerts_log.read_bytes())
+    assert (alert.rule, alert.log) == (100101, b"Nov 14 22:13:20 h app: Failedpassword")
