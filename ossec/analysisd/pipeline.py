@@ -46,10 +46,21 @@ KEEPALIVE = b"ossec-keepalive"
 KEEPALIVE_OF_AGENT = b"->ossec-keepalive"
 
 _FORWARDED = re.compile(
-    rb"Alert Level: (\d+); Rule: (\d+) - .*?; Location: (.*?);(?: srcip: ([^;]*);)?(?: user: ([^;]*);)?  (.*)",
+    rb"(?:ossec: )?Alert Level: (\d+); Rule: (\d+) - .*?; Location: (.*?);"
+    rb"(?: srcip: ([^;]*);)?(?: user: ([^;]*);)?  (.*)",
     re.DOTALL,
 )
-_RULE_TEXT = re.compile(rb"Alert Level: \d+; Rule: (.*)", re.DOTALL)
+_RULE_TEXT = re.compile(rb"(?:ossec: )?Alert Level: \d+; Rule: (.*)", re.DOTALL)
+
+
+def _may_forward(location: bytes) -> bool:
+    """Whether another server's alert may come from here: by syslog, or from a file that is called alerts.log.
+
+    A line like one may be written into any other log by anybody (`logger -t ossec`), and would raise what it names.
+    """
+    if b"->" in location or location.startswith(b"/"):
+        return location.endswith(b"/alerts.log")
+    return True
 
 
 @dataclass(slots=True)
@@ -153,7 +164,7 @@ class Analysis:
             elif event.type == "firewall" and log_firewall and not self._normalise_packet(event):
                 continue
             decoder = event.decoder
-            if decoder is not None and decoder.plugin is decode_ossec_alert:
+            if decoder is not None and decoder.plugin is decode_ossec_alert and _may_forward(event.location):
                 self._handle_forwarded(event, dispatches)
                 continue
             if geoip is not None:

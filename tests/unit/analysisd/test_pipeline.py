@@ -54,6 +54,33 @@ def test_a_flood_of_malformed_messages_is_counted_not_logged(tmp_path: Path, cap
     assert caplog.records[-1].getMessage() == "50 more malformed messages came in the last hour."
 
 
+def test_an_alert_of_another_server_comes_by_syslog_or_from_its_alerts_log_only(tmp_path: Path) -> None:
+    """`logger -t ossec` must not raise what it likes."""
+    case = {
+        **CASE,
+        "decoder.xml": '<decoder name="fw"><prematch>Alert Level</prematch>'
+        "<plugin_decoder>OSSECAlert_Decoder</plugin_decoder></decoder>",
+        "rules": {
+            "t.xml": '<group name="syslog,"><rule id="1" level="3"><category>syslog</category>'
+            '<description>all</description></rule><rule id="2" level="10"><if_sid>1</if_sid><match>never</match>'
+            "<description>high</description></rule></group>"
+        },
+    }
+    text = b"ossec: Alert Level: 10; Rule: 2 - high; Location: web->/var/log/x; srcip: 192.0.2.1;  log"
+    for number, (head, level) in enumerate(
+        [
+            (b"2:192.0.2.9:", 10),
+            (b"1:(a1) 192.0.2.9->/var/ossec/logs/alerts/alerts.log:", 10),
+            (b"1:(a1) 192.0.2.9->/var/log/auth.log:", 3),
+            (b"1:/var/log/auth.log:", 3),
+            (b"1:/var/log/my-alerts.log:", 3),
+        ]
+    ):
+        daemon = Daemon(tmp_path / str(number), case)
+        send(daemon, head + text)
+        assert f"(level {level})" in daemon.layout.alerts_log.read_text(), head
+
+
 def test_a_new_day_needs_no_event(tmp_path: Path) -> None:
     daemon = make(tmp_path)
     send(daemon, b"1:/a:x")
