@@ -16,9 +16,10 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/python tools/check_imports.py
 	$(BIN)/python tools/check_house.py
+	$(BIN)/python tools/make_manual.py --check
 
 test: packages check
-	$(BIN)/python -m pytest -n auto -rs
+	$(BIN)/python -m pytest -n auto --dist worksteal -rs
 
 # One benchmark after the other, on an otherwise idle machine.
 bench: $(STAMP)
