@@ -243,7 +243,7 @@ def _list_test(test: ListTest, environment: Environment) -> Callable[[Event], bo
             return found is None
         matches = found is not None and (pattern is None or pattern.test(found))
         if lookup == "address_match_key_value":
-            return not matches  # inverted, as OSSEC has it
+            return matches is test.fixed  # inverted, as OSSEC has it
         return matches
 
     return holds

@@ -25,6 +25,7 @@ from ossec.regex import Matcher, PatternError
 
 NAME = "ossec-analysisd"  # what OSSEC's rule code signs with, whatever the program
 MAX_TEXT = 2048  # bytes of a text; OSSEC drops a longer one, and with it the test
+INVERTED = "address_match_key_value"
 MAX_LEVEL = 16  # documented; higher ones load
 
 ID_DIGITS, LEVEL_DIGITS = 6, 4
@@ -363,7 +364,10 @@ class RuleLoader:
         name = node.text.removesuffix(".cdb")
         if name not in self.options.lists:
             self._warn(draft, node, f"the list '{node.text}' is not declared in <rules>, so it never matches")
-        rule.lists.append(ListTest(name, given["field"], given.get("lookup", "match_key"), value))
+        lookup, fixed = given.get("lookup", "match_key"), given.get("fixed") == "yes"
+        if lookup == INVERTED and not fixed:
+            self._warn(draft, node, f'{lookup} holds where the value does not match, as in OSSEC; fixed="yes" turns it')
+        rule.lists.append(ListTest(name, given["field"], lookup, value, fixed))
 
     @staticmethod
     def _info(draft: _Draft, node: Node) -> None:

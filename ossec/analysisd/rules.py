@@ -68,6 +68,7 @@ class ListTest:
     field: str  # attribute of the event; "user": srcuser before dstuser
     lookup: str
     value: Matcher | None = None
+    fixed: bool = False  # address_match_key_value holds where the value matches; OSSEC has it the other way round
 
 
 @dataclass(slots=True, eq=False)

@@ -9,8 +9,15 @@ from pathlib import Path
 import pytest
 
 from ossec.analysisd import cdb
+from ossec.analysisd.decoder_loader import Source, load_decoders
+from ossec.analysisd.diagnostics import Report
+from ossec.analysisd.engine import Engine, EngineOptions
+from ossec.analysisd.event import Event
 from ossec.analysisd.lists import FileLists, ListPlace
+from ossec.analysisd.rule_loader import LoadOptions, load_rules
+from ossec.analysisd.stores import Stores
 from ossec.layout import Layout
+from tests.unit.analysisd.engine_support import ROOT
 
 START = 1_700_000_000_000_000_000
 
@@ -90,3 +97,35 @@ def test_what_nobody_asked_for_is_not_read(layout: Layout) -> None:
     lists.refresh()
     assert not lists.declared("lists/c")
     assert lists.find("lists/c") is None
+
+
+@pytest.mark.parametrize(
+    ("fixed", "matching"),
+    [
+        ("", {"10.1.2.3": None, "10.2.2.2": 100, "10.9.9.9": 100}),
+        (' fixed="yes"', {"10.1.2.3": 100, "10.2.2.2": None, "10.9.9.9": None}),
+    ],
+)
+def test_the_inverted_lookup_is_warned_of_and_can_be_turned(
+    layout: Layout, tmp_path: Path, fixed: str, matching: dict[str, int | None]
+) -> None:
+    (layout.home / "lists").mkdir(exist_ok=True)
+    (layout.home / "lists" / "zones").write_text("10.1.:inside\n10.2.:outside\n")
+    (tmp_path / "decoder.xml").write_text(
+        '<decoder name="app"><prematch>^from </prematch><regex>^from (\\S+)</regex><order>srcip</order></decoder>'
+        '<decoder name="other"><program_name>^other</program_name></decoder>'
+    )
+    (tmp_path / "rules.xml").write_text(
+        f'{ROOT}<group name="t,"><rule id="100" level="5"><decoded_as>app</decoded_as><list field="srcip"{fixed} '
+        'lookup="address_match_key_value" check_value="^inside">lists/zones</list><description>x</description></rule>'
+        "</group>"
+    )
+    report, names = Report(), frozenset({"lists/zones"})
+    decoders = load_decoders([Source(tmp_path / "decoder.xml", "/etc/decoder.xml")], report)
+    rules = load_rules([Source(tmp_path / "rules.xml", "rules.xml")], report, decoders.keys(), LoadOptions(lists=names))
+    assert any("as in OSSEC" in str(note) for note in report.notes) == (not fixed)
+    engine = Engine(decoders, rules, EngineOptions(), Stores(lists=FileLists(layout, names, False)))
+    for address, rule in matching.items():
+        event = Event(b"1", b"/a", b"from " + address.encode(), 0.0)
+        engine.process(event)
+        assert (event.rule and event.rule.id) == rule, address
