@@ -8,6 +8,10 @@ The daemon and ossec-logtest feed it the same way:
     verdict = engine.judge(event)   # event.rule, event.context; Verdict.ALERT, SILENT, IGNORED or NONE
     verdict = engine.process(event) # both
 
+`predecode` (and `headers`, the dates that OSSEC does not know) takes the line apart, `decoding` finds its fields,
+`matching` walks the rules by the tests of `conditions`, `correlation` counts earlier events; `decoder_loader` and
+`rule_loader` read the files, `loading` both for a home.
+
 Around it: `daemon` is the shell; `assembly` puts a `pipeline.Analysis` together from a home, which takes datagrams in
 order, asks the engine, and gives `outputs` (daily files; `alerts` renders, `stream` publishes) and `responses` what
 follows.  `syscheck`, `rootcheck`, `hostinfo` judge the messages that are no logs, against `filedb`; `maintenance` mutes
