@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import re
 import time as clock
+from json.encoder import encode_basestring
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -182,42 +183,43 @@ class Renderer:
         described = self._decoders.get(id(decoder)) or self._know_decoder(decoder)
         more = described.is_rootcheck and b"{" in event.full_log
         shown = self._rule_json(event, rule) if more else known.json.format(rule.firedtimes)
-        quoted = self._quoted
+        quoted, q = self._quoted, encode_basestring  # `quote`, without its call
         line = f'{{"rule":{shown},"id":"{now}.{number}","TimeStamp":{now * 1000}{described.head}'
         value = event.action
         if value is not None:
-            line += f',"action":{quote(value)}'
+            line += f',"action":{q(value.decode("utf-8", "replace"))}'
         value = event.protocol
         if value is not None:
-            line += f',"protocol":{quote(value)}'
+            line += f',"protocol":{q(value.decode("utf-8", "replace"))}'
         value = event.srcip
         if value is not None:
-            line += f',"srcip":{quote(value)}'
+            line += f',"srcip":{q(value.decode("utf-8", "replace"))}'
             if event.srcgeoip is not None and self.geoip_in_json:
-                line += f',"srcgeoip":{quote(event.srcgeoip)}'
+                line += f',"srcgeoip":{q(event.srcgeoip.decode("utf-8", "replace"))}'
         value = event.srcport
         if value is not None:
-            line += f',"srcport":{quote(value)}'
+            line += f',"srcport":{q(value.decode("utf-8", "replace"))}'
         value = event.srcuser
         if value is not None:
-            line += f',"srcuser":{quote(value)}'
+            line += f',"srcuser":{q(value.decode("utf-8", "replace"))}'
         value = event.dstip
         if value is not None:
-            line += f',"dstip":{quote(value)}'
+            line += f',"dstip":{q(value.decode("utf-8", "replace"))}'
             if event.dstgeoip is not None and self.geoip_in_json:
-                line += f',"dstgeoip":{quote(event.dstgeoip)}'
+                line += f',"dstgeoip":{q(event.dstgeoip.decode("utf-8", "replace"))}'
         value = event.dstport
         if value is not None:
-            line += f',"dstport":{quote(value)}'
+            line += f',"dstport":{q(value.decode("utf-8", "replace"))}'
         value = event.dstuser
         if value is not None:
-            line += f',"dstuser":{quote(value)}'
+            line += f',"dstuser":{q(value.decode("utf-8", "replace"))}'
         location = event.location
         raw = event.full_log
-        line += f',"location":{quoted.get(location) or self._quote(location)},"full_log":{quote(raw)}'
+        line += f',"location":{quoted.get(location) or self._quote(location)}'
+        line += f',"full_log":{q(raw.decode("utf-8", "replace"))}'
         context = event.context
         if len(context) > 1:
-            line += f',"previous_output":{quote(context[1])}'
+            line += f',"previous_output":{q(context[1].decode("utf-8", "replace"))}'
         if event.file_change is not None:
             line += alert_json.members({"SyscheckFile": _file(event)})
         hostname = event.hostname
@@ -228,19 +230,19 @@ class Renderer:
             line += f',"program_name":{quoted.get(value) or self._quote(value)}'
         value = event.status
         if value is not None:
-            line += f',"status":{quote(value)}'
+            line += f',"status":{q(value.decode("utf-8", "replace"))}'
         value = event.command
         if value is not None:
-            line += f',"command":{quote(value)}'
+            line += f',"command":{q(value.decode("utf-8", "replace"))}'
         value = event.url
         if value is not None:
-            line += f',"url":{quote(value)}'
+            line += f',"url":{q(value.decode("utf-8", "replace"))}'
         value = event.data
         if value is not None:
-            line += f',"data":{quote(value)}'
+            line += f',"data":{q(value.decode("utf-8", "replace"))}'
         value = event.system_name
         if value is not None:
-            line += f',"systemname":{quote(value)}'
+            line += f',"systemname":{q(value.decode("utf-8", "replace"))}'
         if event.fields:
             line += alert_json.members(_name_fields(event.fields, self._keys(event)))
         shown = described.text
@@ -253,13 +255,14 @@ class Renderer:
             line += f'{shown},"agent_name":{host},"timestamp":"{stamp}","logfile":{logfile}'
         else:
             name, address, path = found.groups()
-            line += f'{shown},"agent_name":{quote(name)},"agentip":{quote(address)},"timestamp":"{stamp}"'
-            line += f',"logfile":{quoted.get(path) or self._quote(path)}'
+            line += f'{shown},"agent_name":{quoted.get(name) or self._quote(name)}'
+            line += f',"agentip":{quoted.get(address) or self._quote(address)}'
+            line += f',"timestamp":"{stamp}","logfile":{quoted.get(path) or self._quote(path)}'
         value = event.id
         if value is not None:
-            line += f',"event_id":{quote(value)}'
+            line += f',"event_id":{q(value.decode("utf-8", "replace"))}'
         if context:
-            line += f',"previous_events":[{",".join([quote(earlier) for earlier in context])}]'
+            line += f',"previous_events":[{",".join([q(earlier.decode("utf-8", "replace")) for earlier in context])}]'
         if not raw.isascii() and text(raw).encode() != raw:
             line += f',"full_log_b64":"{base64.b64encode(raw).decode("ascii")}"'
         return f"{line}}}\n".encode("utf-8", "replace")
