@@ -80,6 +80,7 @@ class AgentService(Service):
         self.resolving = 0
         self.timer: Timer | None = None
         self.reading = False
+        self.unkept: list[bytes] = []  # read, and not yet in the spool: its disk is full; at most two batches
         self.received = 0
 
     def _read_key(self) -> AgentKey:
@@ -121,8 +122,8 @@ class AgentService(Service):
             reconnect_time=float(self.client.reconnect_time),
             verify_counters=self.verify,
         )
-        self._introduce()
         self._read_on()
+        self._introduce()
         self.session.start(self.loop.now())
         self.loop.after_turn(self._turn_over)
         self.loop.call_soon(lambda: None)
@@ -143,9 +144,14 @@ class AgentService(Service):
             log.warning("The server, or the key, changed: ossec-control restart makes agentd use it.")
 
     def close(self) -> None:
-        self._read_queue()
+        if not self.unkept:
+            self._read_queue()
+        else:
+            self._keep([])
         self.inbox.close()
         self.session.flush(self.loop.now())
+        if self.unkept:
+            log.error("%d events are lost: the spool cannot be written.", len(self.unkept))
         self.spool.close()
         self.rids.close()
 
@@ -155,7 +161,7 @@ class AgentService(Service):
             "server": self.client.servers[self.session.server].name,
             "connections": self.session.connections,
             "received": self.received,
-            "waiting": len(self.spool),
+            "waiting": len(self.spool) + len(self.unkept),
             "spool_bytes": self.spool.size,
             "sent_again": self.session.sent_again,
             "refused": self.session.refused,
@@ -174,13 +180,16 @@ class AgentService(Service):
         self._keep([event for event in events if event and not event.startswith(control.HEAD)])
 
     def _keep(self, events: list[bytes]) -> None:
-        if not events:
+        if not events and not self.unkept:
             return
         try:
-            self.spool.append(events)
+            self.spool.append(self.unkept + events)
         except OSError as error:
-            log.error("The spool cannot be written: %s. %d events are lost.", error.strerror, len(events))
+            log.error("The spool cannot be written: %s. Collectors wait until it can.", error.strerror)
+            self.unkept += events
             self._rest()
+            return
+        self.unkept = []
         if self.spool.full:
             log.warning("The spool is full: collectors wait until the server takes events.")
             self._rest()
@@ -192,7 +201,15 @@ class AgentService(Service):
             self.loop.call_later(FULL_RETRY, self._after_rest)
 
     def _after_rest(self) -> None:
-        if self.spool.full:
+        if self.unkept and not self.spool.full:
+            waiting, self.unkept = self.unkept, []
+            try:
+                self.spool.append(waiting)
+            except OSError:
+                self.unkept = waiting
+            else:
+                log.info("The spool can be written again.")
+        if self.unkept or self.spool.full:
             self.loop.call_later(FULL_RETRY, self._after_rest)
         else:
             self._read_on()
@@ -317,7 +334,11 @@ class AgentService(Service):
         return self.rids.next()
 
     def save_counter(self, pair: counters.Pair) -> None:
-        self.rids.save(self.key.id, pair)
+        try:
+            self.rids.save(self.key.id, pair)
+        except OSError as error:  # a full disk must not make the agent deaf; it remembers while it runs
+            text = f"The server's counter cannot be saved: {error.strerror}."
+            self.session.complaints.say(logging.ERROR, None, text, self.loop.now())
 
     def keepalive(self) -> bytes:
         system = os.uname()

@@ -19,6 +19,7 @@ import zlib
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -104,13 +105,14 @@ class Spool:
         return events
 
     def acknowledge(self, number: int) -> None:
-        """All events below `number` are with the server."""
+        """All events below `number` are with the server.  On a full disk that is forgotten at the process's death."""
         if number <= self.acked:
             return
         self.acked = min(number, self.end)
         while len(self._recent) > self.end - self.acked:
             self._recent.popleft()
-        os.pwrite(self._acked_file, b"%d\n" % self.acked, 0)
+        with suppress(OSError):  # what is not noted is sent twice, at the worst
+            os.pwrite(self._acked_file, b"%d\n" % self.acked, 0)
         while len(self._starts) > 1 and self._starts[1] <= self.acked:
             start = self._starts.pop(0)
             del self._sizes[start]
@@ -145,22 +147,28 @@ class Spool:
                 end = following  # numbers of lost events are skipped, never given twice
         return max(end, self.acked)
 
-    def _open_segment(self) -> None:
+    def _open_segment(self) -> bool:
+        """Begin a segment, or write on in the last where the disk is full.  OSError where there is none."""
+        try:
+            new = os.open(self._path(self.end), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        except OSError:
+            if self._writing < 0:
+                raise
+            return False
         if self._writing >= 0:
             os.close(self._writing)
-        path = self._path(self.end)
+        self._writing = new
         if not self._starts or self._starts[-1] != self.end:
             self._starts.append(self.end)
             self._sizes[self.end] = 0
-        self._writing = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        return True
 
     def _restart_segment(self) -> None:
         """Everything is acknowledged: begin an empty segment, so that an idle spool takes no room."""
         self._reader = None
-        old = self._starts.pop()
-        del self._sizes[old]
-        self._open_segment()
-        if old != self.end:
+        if self._open_segment() and self._starts[0] != self.end:
+            old = self._starts.pop(0)
+            del self._sizes[old]
             self._path(old).unlink(missing_ok=True)
 
     def _iterate(self, number: int) -> Iterator[bytes]:

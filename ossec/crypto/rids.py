@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from ossec.crypto import counters
@@ -76,9 +77,10 @@ class Rids:
         self._sender = max((number, local), (int(now) % counters.WRAP, 0))
 
     def next(self) -> counters.Pair:
-        """The pair for the next datagram, saved before it is used."""
+        """The pair for the next datagram, saved before it is used; on a full disk the clock is what counts."""
         self._sender = counters.following(self._sender)
-        self.save(SENDER, self._sender)
+        with suppress(OSError):  # the next process begins at the clock, which is ahead of it
+            self.save(SENDER, self._sender)
         return self._sender
 
     def close(self) -> None:

@@ -183,7 +183,13 @@ class RemotedService(Service):
         log.log(level, "%s", text, extra=code(number) if number is not None else None)
 
     def save_counter(self, agent: Agent) -> None:
-        self.rids.save(agent.key.id, agent.counter)
+        try:
+            self.rids.save(agent.key.id, agent.counter)
+        except OSError as error:  # a full disk must not make the server deaf; it remembers while it runs
+            text = (
+                f"Counters of agents cannot be saved: {error.strerror}. A restart now would take old datagrams again."
+            )
+            self.core.complaints.say(logging.ERROR, None, text, time.time())
 
     def take_sender_counter(self) -> counters.Pair:
         return self.rids.next()

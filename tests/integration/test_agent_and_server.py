@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -150,6 +152,41 @@ def test_no_death_of_either_side_loses_an_event(pair: Pair) -> None:
         pair.kill(victim)
         pair.start(victim)
     assert set(pair.arrive(len(expected))) == set(expected)
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small file system")
+def test_a_full_disk_makes_collectors_wait_and_loses_nothing(pair: Pair) -> None:
+    """OSSEC's agent has no spool; ours must not be worse where it has no room."""
+    spool = pair.agent.agent_spool_dir
+    spool.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(spool)], check=True)
+    try:
+        pair.start("agentd")
+        events = [b"event %06d " % number + b"x" * 1000 for number in range(3000)]
+        waiting = iter(events)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as collector:
+            collector.connect(str(pair.agent.event_queue))
+            collector.settimeout(3)
+            event = next(waiting)
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    collector.send(b"1:/var/log/x:" + event)
+                    event = next(waiting)  # the disk is full long before the last: StopIteration would fail the test
+            assert "No space left on device" in pair.agent.ossec_log.read_text()
+            subprocess.run(["mount", "-o", "remount,size=16m", str(spool)], check=True)
+            collector.settimeout(30)
+            for late in (event, *waiting):
+                collector.send(b"1:/var/log/x:" + late)
+        pair.start("remoted")
+        assert pair.arrive(len(events)) == events
+        assert "lost" not in pair.agent.ossec_log.read_text()
+        assert pair.kill("agentd", signal.SIGTERM) == 0
+    finally:
+        for daemon in pair.processes.values():
+            daemon.kill()
+            daemon.wait()
+        subprocess.run(["umount", "-l", str(spool)], check=True)
 
 
 def _empty(queue: Path) -> bool:

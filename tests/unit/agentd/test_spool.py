@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -116,3 +117,32 @@ def test_any_order_of_use_loses_nothing(batches: list[list[bytes]], acked: list[
         again.close()
     finally:
         shutil.rmtree(folder)
+
+
+def test_a_segment_that_cannot_be_opened_neither_loses_nor_doubles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk with room for bytes and none for files, as when its inodes are used up."""
+    spool = Spool(tmp_path / "spool", segment_bytes=64)
+    real = os.open
+
+    def full(path: Path, flags: int, *rest: int) -> int:
+        if flags & os.O_CREAT and not Path(path).exists():
+            raise OSError(28, "No space left on device")
+        return real(path, flags, *rest)
+
+    monkeypatch.setattr(os, "open", full)
+    sent = [b"event %d" % number for number in range(30)]
+    for event in sent:
+        spool.append([event])
+    assert spool.read(0, 100) == sent
+    spool.acknowledge(10)
+    assert spool.read(10, 100) == sent[10:]
+    spool.acknowledge(30)
+    monkeypatch.undo()
+    spool.append([b"after"])
+    assert spool.read(spool.acked, 100) == [b"after"]
+    spool.close()
+    again = Spool(tmp_path / "spool", segment_bytes=64)
+    assert again.read(again.acked, 100) == [b"after"]
+    again.close()
