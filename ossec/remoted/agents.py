@@ -12,7 +12,9 @@ from ossec.crypto.keys import AgentKey
 from ossec.errors import RemoteError
 from ossec.messages.control import Keepalive
 
-Peer = tuple[str, int]  # address in plain text (IPv4-mapped ones as IPv4), port
+# Address in plain text (IPv4-mapped ones as IPv4), port, and what the shell wants to know for an answer: the address
+# of ours that was asked.
+Peer = tuple[str, int] | tuple[str, int, bytes]
 
 
 class UnknownSender(RemoteError):

@@ -41,6 +41,9 @@ HOUSEKEEPING = 1.0  # seconds between two looks at client.keys and at what was d
 SHARED_INTERVAL = 5.0  # seconds between two looks at etc/shared
 FLUSH_INTERVAL = 60.0  # seconds that repeated complaints are held back
 RETRY = 0.05  # seconds until analysisd is tried again
+PKTINFO = 20  # bytes: one of our addresses, and the number of its interface
+LINK_LOCAL = b"\xfe\x80"
+BESIDE = socket.CMSG_SPACE(PKTINFO)
 MAX_SHARED_FILE = 16 * 1024 * 1024  # bytes; a transfer is 28 kB/s, so a larger one never ends
 MAX_STREAMS = 512  # TCP connections of syslog senders
 STREAM_READ = 65536
@@ -174,7 +177,11 @@ class RemotedService(Service):
         assert self.secure_socket is not None
         address = peer[0] if ":" in peer[0] or self.secure_socket.family == socket.AF_INET else f"::ffff:{peer[0]}"
         try:
-            self.secure_socket.sendto(datagram, (address, peer[1]))
+            if len(peer) == 3 and peer[2]:
+                ours = [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, peer[2])]
+                self.secure_socket.sendmsg([datagram], ours, 0, (address, peer[1]))
+            else:
+                self.secure_socket.sendto(datagram, (address, peer[1]))
         except OSError as error:
             self.unsent += 1
             self.core.complaints.say(logging.WARNING, None, f"Cannot send to {peer[0]}: {error.strerror}", time.time())
@@ -216,14 +223,16 @@ class RemotedService(Service):
     # network
     def _bind(self, remote: Remote, kind: socket.SocketKind) -> socket.socket:
         """Both families on one socket where no address is given; OSSEC's 1206 where it does not go."""
-        family = socket.AF_INET if remote.local_ip and ":" not in remote.local_ip else socket.AF_INET6
-        bound = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        bound = _open_socket(kind, remote.local_ip)
+        family = bound.family
         try:
             if family == socket.AF_INET6:
                 bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+                if kind == socket.SOCK_DGRAM and not remote.local_ip:
+                    bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
             if kind == socket.SOCK_STREAM:
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind((remote.local_ip or "::", remote.port))
+            bound.bind((remote.local_ip or ("::" if family == socket.AF_INET6 else "0.0.0.0"), remote.port))
             if kind == socket.SOCK_STREAM:
                 bound.listen(128)
         except OSError as error:
@@ -246,12 +255,12 @@ class RemotedService(Service):
 
     def _receive(self) -> None:
         assert self.secure_socket is not None
-        receive, take, pending = self.secure_socket.recvfrom, self.core.receive, self.pending
+        receive, take, pending = self.secure_socket.recvmsg, self.core.receive, self.pending
         now = time.time()
         try:
             for _ in range(BATCH):
-                datagram, address = receive(MAX_DATAGRAM)
-                take(datagram, (_plain(address[0]), address[1]), now)
+                datagram, beside, _, address = receive(MAX_DATAGRAM, BESIDE)
+                take(datagram, (_plain(address[0]), address[1], _asked(beside)), now)
                 if pending:
                     break
         except BlockingIOError:
@@ -428,9 +437,34 @@ def _read_shared(path: Path) -> tuple[str, bytes]:
         return ".", b""
 
 
+def _open_socket(kind: socket.SocketKind, local_ip: str | None) -> socket.socket:
+    """Of IPv6, which takes IPv4 as well, where the address or the kernel do not want it otherwise."""
+    flags = kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+    if local_ip and ":" not in local_ip:
+        return socket.socket(socket.AF_INET, flags)
+    try:
+        return socket.socket(socket.AF_INET6, flags)
+    except OSError:
+        if local_ip:
+            raise
+        return socket.socket(socket.AF_INET, flags)  # a kernel without IPv6
+
+
 def _plain(address: str) -> str:
     """An IPv4-mapped address as IPv4, and no zone."""
     return address.removeprefix("::ffff:").partition("%")[0]
+
+
+def _asked(beside: list[tuple[int, int, bytes]]) -> bytes:
+    """Which of our addresses a datagram was sent to, as an answer from there needs it; empty where there is but one.
+
+    An agent's socket takes answers from the address that it asked only.  The way back is the kernel's to choose, so
+    the interface is left open, except where an address holds on one link alone.
+    """
+    for _, kind, info in beside:
+        if kind == socket.IPV6_PKTINFO and len(info) == PKTINFO:
+            return info if info.startswith(LINK_LOCAL) else info[:16] + b"\0\0\0\0"
+    return b""
 
 
 def _dropped(bound: socket.socket) -> int:

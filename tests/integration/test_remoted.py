@@ -25,11 +25,13 @@ KEY = AgentKey.parse("001 web01 127.0.0.1 " + "0123456789abcdef" * 4)
 class Agent:
     """An agent's side of the line."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.connect(("127.0.0.1", port))
+    def __init__(self, port: int, server: str = "127.0.0.1", key: AgentKey = KEY) -> None:
+        self.socket = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM)
+        if ":" not in server:
+            self.socket.bind(("127.0.0.1", 0))
+        self.socket.connect((server, port))
         self.socket.settimeout(20)
-        self.channel = Channel(KEY)
+        self.channel = Channel(key)
         self.counter = counters.START
 
     def send(self, text: bytes) -> bytes:
@@ -208,3 +210,38 @@ def test_an_agent_that_was_restored_counts_from_anew_by_order(
     agent.send(b"1:x:after")
     assert queue.recv(6144).endswith(b"after\0")
     assert counters.parse_pair(home.rids("001").read_bytes()) == agent.counter, "written down again"
+
+
+def test_a_server_of_many_addresses_answers_from_the_one_that_was_asked(
+    port: int, queue: socket.socket, remoted: subprocess.Popen[bytes]
+) -> None:
+    """Agents have a connected socket: they never see an answer from another address."""
+    agent = Agent(port, "127.0.0.2")
+    agent.send(control.STARTUP)
+    assert agent.receive() == control.ACK
+
+
+@pytest.mark.parametrize(("address", "elsewhere"), [("127.0.0.3", "127.0.0.1"), ("::1", "127.0.0.1")])
+def test_local_ip(home: Layout, queue: socket.socket, address: str, elsewhere: str) -> None:
+    number = free_port()
+    home.ossec_conf.write_text(
+        f"<ossec_config><remote><connection>secure</connection><port>{number}</port>"
+        f"<local_ip>{address}</local_ip></remote></ossec_config>"
+    )
+    keys = [KEY, AgentKey.parse(f"002 sixth ::1 {KEY.secret}")]
+    home.client_keys.write_text("".join(f"{key.format()}\n" for key in keys))
+    daemon = start(home)
+    try:
+        agent = Agent(number, address, keys[1] if ":" in address else KEY)
+        agent.send(control.STARTUP)
+        assert agent.receive() == control.ACK
+        agent.send(b"1:x:y")
+        assert queue.recv(6144) == (b"1:(sixth) ::1->x:y\0" if ":" in address else b"1:(web01) 127.0.0.1->x:y\0")
+        with pytest.raises(ConnectionRefusedError):
+            other = Agent(number, elsewhere)
+            for _ in range(2):
+                other.send(control.STARTUP)
+                other.receive()
+    finally:
+        daemon.kill()
+        daemon.wait()
