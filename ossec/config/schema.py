@@ -24,8 +24,13 @@ from ossec.layout import Layout
 EVERYBODY: frozenset[str] = frozenset()
 
 
+TRUST_NAMES = "OSSEC_TRUST_NAMES"  # in the environment: take host names as they are; a resolver may be down just now
+
+
 def resolves(name: str) -> bool:
     """Whether the machine's resolver knows a host name (asked at start by the programs that connect to it)."""
+    if os.environ.get(TRUST_NAMES):
+        return True
     try:
         return bool(socket.getaddrinfo(name, None))
     except (OSError, UnicodeError):

@@ -184,7 +184,7 @@ class Control:
     def test(self) -> None:
         """Every daemon's `-t`, and nothing else."""
         roster = self.roster()
-        self._validate(roster)
+        self._validate(roster, trust_names=False)
         self.say(f"Configuration accepted by {', '.join(roster.start_order)}.")
 
     def states(self) -> list[DaemonState]:
@@ -210,10 +210,10 @@ class Control:
             temporary.rename(path)
 
     # parts
-    def _validate(self, roster: Roster) -> None:
+    def _validate(self, roster: Roster, *, trust_names: bool = True) -> None:
         """Every daemon's `-t`; all that is wrong is printed.  ControlError if one refuses."""
         with ThreadPoolExecutor(TEST_WORKERS) as pool:
-            results = list(pool.map(self._test, roster.start_order))
+            results = list(pool.map(lambda name: self._test(name, trust_names), roster.start_order))
         refused = []
         for name, status, lines in results:
             if status != 0:
@@ -229,8 +229,8 @@ class Control:
             running = [name for name in roster.start_order if self._running(name)]
             raise ControlError(f"Left as they were: {' '.join(running)}." if running else "")
 
-    def _test(self, name: str) -> tuple[str, int | None, list[str]]:
-        launch = processes.launch(self.layout, name, ["-t"])
+    def _test(self, name: str, trust_names: bool) -> tuple[str, int | None, list[str]]:
+        launch = processes.launch(self.layout, name, ["-t"], trust_names=trust_names)
         status = launch.wait(START_PATIENCE)
         lines = launch.lines()
         if status is None:

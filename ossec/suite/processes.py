@@ -17,6 +17,7 @@ from typing import IO
 
 import ossec
 from ossec.config.kind import Kind
+from ossec.config.schema import TRUST_NAMES
 from ossec.layout import Layout
 
 MAX_COMMAND_LINE = 4096  # bytes of /proc/PID/cmdline that decide; interpreter, module and home stand at its start
@@ -115,16 +116,19 @@ class Launch:
         return self.output.read().decode("utf-8", "replace").splitlines()
 
 
-def launch(layout: Layout, name: str, options: Sequence[str] = ()) -> Launch:
-    """Start daemon `name` with this interpreter.
+def launch(layout: Layout, name: str, options: Sequence[str] = (), *, trust_names: bool = False) -> Launch:
+    """Start daemon `name` with this interpreter; `trust_names`: it need not ask the DNS about host names.
 
     It runs with `-P` and from `/`, so that no module of the current directory gets in its way.  The daemon itself goes
     into the background, and its first process stays until it is ready.
     """
     output = tempfile.TemporaryFile()  # noqa: SIM115  (closed by whoever reads the launch)
     command = [sys.executable, "-P", "-m", module_of(name), "--home", str(layout.home), *options]
+    environment = _environment(layout)
+    if trust_names:
+        environment[TRUST_NAMES] = "1"
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd="/", env=_environment(layout)
+        command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd="/", env=environment
     )
     return Launch(name, process, output, time.monotonic())
 
