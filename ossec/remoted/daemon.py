@@ -205,7 +205,8 @@ class RemotedService(Service):
         path = self.layout.agent_info(agent.info_name)
         new = not path.exists()
         if new:
-            log.info("Agent '%s' (%s) connects for the first time, from %s.", agent.key.name, agent.key.id, agent.peer)
+            source = agent.peer[0] if agent.peer is not None else "?"
+            log.info("Agent '%s' (%s) connects for the first time, from %s.", agent.key.name, agent.key.id, source)
         try:
             path.write_bytes(content)
         except OSError as error:

@@ -150,7 +150,7 @@ def test_a_new_agent_raises_one_alert_whether_or_not_it_says_so(server: Suite, p
     wait_until(lambda: len(server.alerts(STARTED)) == 2, "both agents' first alerts", 30)
     locations = [alert["location"] for alert in server.alerts(STARTED)]
     assert locations == ["(win) any->ossec", "(sixth) ::1->ossec"]
-    assert "Agent 'sixth' (003) connects for the first time, from" in server.ossec_log()
+    assert "Agent 'sixth' (003) connects for the first time, from ::1." in server.ossec_log()
     # its own word comes late after all: the agent's start, not another new agent
     silent.send("1:ossec:ossec: Agent started: 'sixth->::1'.")
     server.wait_for_alert(503)
