@@ -85,3 +85,27 @@ def test_a_name_that_leaves_the_directory_is_refused(name: str) -> None:
 def test_a_subdirectory_of_a_server_of_ossec_hides_no_file_behind_it() -> None:
     merge = b"!9223372036854775807 sub\n!2 a.txt\nA\n"
     assert list(merged.parse_merged(merge)) == [("a.txt", b"A\n")]
+
+
+sums = st.none() | st.from_regex("[0-9a-f]{32}", fullmatch=True)
+words = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30)
+
+
+@given(host=st.tuples(words, words, words, words, words), agent_conf=sums, merge=sums, noise=words)
+def test_a_keepalive_says_what_it_was_given(
+    host: tuple[str, str, str, str, str], agent_conf: str | None, merge: str | None, noise: str
+) -> None:
+    uname = control.format_uname(*host)
+    parsed = control.parse_from_agent(control.format_keepalive(uname, agent_conf, merge, noise))
+    assert isinstance(parsed, control.Keepalive)
+    assert parsed.uname == (uname + (f" / {agent_conf}" if agent_conf else "")).encode()
+    assert parsed.files == ((merge or "x", "merged.mg"),)
+    assert parsed.fault is None
+
+
+@given(digest=st.from_regex("[0-9a-f]{32}", fullmatch=True), name=names, command=st.binary(max_size=200))
+def test_what_a_server_says_is_understood_as_meant(digest: str, name: str, command: bytes) -> None:
+    assert control.parse_from_server(control.format_file_start(digest, name)) == control.FileStart(digest, name)
+    assert control.parse_from_server(control.format_execd(command)) == control.Execd(command)
+    assert control.parse_from_server(control.ACK) == control.Ack()
+    assert control.parse_from_server(control.FILE_END) == control.FileEnd()
