@@ -386,13 +386,15 @@ def test_a_real_logrotate_loses_and_repeats_nothing(machine: Machine, tmp_path: 
     for turn in range(6):
         first, second = lines[turn * 50 : turn * 50 + 25], lines[turn * 50 + 25 : turn * 50 + 50]
         machine.append("x.log", "\n".join(first) + "\n")
+        if "copytruncate" in mode:
+            machine.texts(turn * 50 + 1)  # a file of which nothing was read leaves no trace to find its copy by
         if down and turn % 2:
             machine.texts(turn * 50 + 25)
             machine.settle()  # so that the kill repeats nothing
             machine.kill()
         machine.append("x.log", "\n".join(second) + "\n")
         command = [logrotate, "-f", "-s", os.fspath(tmp_path / "state"), os.fspath(rules)]
-        subprocess.run(command, check=True, capture_output=True)
+        wait_until(lambda command=command: _rotates(command), "logrotate")  # type: ignore[misc]
         if down and turn % 2:
             machine.start()
         if "dateext" in mode:
@@ -403,6 +405,11 @@ def test_a_real_logrotate_loses_and_repeats_nothing(machine: Machine, tmp_path: 
     machine.append("x.log", "the end\n")
     wait_until(lambda: "the end" in machine.texts(0), "the last line")
     assert machine.texts(0) == [*lines, "the end"]
+
+
+def _rotates(command: list[str]) -> bool:
+    """Whether logrotate did its work; it refuses a name that exists, as one of the same second does."""
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
 @pytest.mark.parametrize("resume", [1, 0])

@@ -21,7 +21,7 @@ SERVER = "10.9.0.12"
 LEVELS = {20: "INFO", 30: "WARN", 40: "ERROR"}
 DEBUG = "Duplicate error:"
 
-# Where ours deliberately does not do as OSSEC; docs/differences.d/agents.md has the reasons.
+# Where ours deliberately does not do as OSSEC; docs/differences.md has the reasons.
 KEPT = "a file that did not arrive whole leaves the one before it alone"
 UNCHECKED = "a file whose sum was never compared is not stored"
 NAME = "a name that leaves the directory, breaks a line or is the merge's own is refused and said"

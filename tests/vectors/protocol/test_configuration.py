@@ -15,7 +15,7 @@ from ossec.layout import Layout
 HERE = Path(__file__).parent
 SAYS_MORE = ("WARN", "INFO: Max time to reconnect", "INFO: Using notify time")  # ours besides OSSEC's, or the daemon's
 
-# Where ours deliberately does not do as OSSEC; docs/differences.d has the reasons.
+# Where ours deliberately does not do as OSSEC; docs/differences.md has the reasons.
 TAKEN: dict[str, str] = {"no server": "an empty section counts as none, and agentd says that none is configured"}
 
 

@@ -18,7 +18,7 @@ from tests.unit.remoted.recorder import Recorder
 
 HERE = Path(__file__).parent
 
-# Where ours deliberately does not do as OSSEC; docs/differences.d has the reasons.
+# Where ours deliberately does not do as OSSEC; docs/differences.md has the reasons.
 ORDERS = {
     "remote agent, path with space": "a blank in a location loses no response",
     "lower-case flags": "told as malformed, which OSSEC drops in silence",

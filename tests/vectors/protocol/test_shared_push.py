@@ -18,7 +18,7 @@ from tests.unit.remoted.recorder import Recorder
 RECORDED = Path(__file__).resolve().parents[3].parent / "shared/vectors/protocol/shared_push.jsonl"
 KEY = AgentKey.parse("001 web01 192.0.2.1 " + "0123456789abcdef" * 4)
 
-# Where ours deliberately does not send what OSSEC sends; docs/differences.d/agents.md has the reasons.
+# Where ours deliberately does not send what OSSEC sends; docs/differences.md has the reasons.
 SORTED = "files go in the order of their names, so that the same files give the same sum"
 DELIBERATE = {
     "order_is_readdir_order": SORTED,

@@ -21,7 +21,7 @@ DENIED = AddressList(["10.9.0.13"])
 
 LONGEST = "a" * (queue.MAX_TEXT - len("2:10.9.0.11:"))  # what an event holds of a line that is too long
 
-# What ours makes of streams where OSSEC's glues, delays or loses lines; docs/differences.d/agents.md.
+# What ours makes of streams where OSSEC's glues, delays or loses lines; docs/differences.md.
 TCP = {
     "no_newline_then_close": ["Nov 22 04:00:01 fw01 sshd[77]: Failed password for root from 203.0.113.9 port 22 ssh2"],
     "two_lines_one_segment": ["line one", "line two"],
