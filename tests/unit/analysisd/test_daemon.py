@@ -202,6 +202,7 @@ def test_reload_takes_internal_options_too(daemon: Running) -> None:
     daemon.send("login again from 192.0.2.1")
     wait_until(lambda: len(daemon.alerts()) == 32, "the alert, and one about too many events")
     assert [alert.rule for alert in daemon.alerts()[30:]] == [11, 100201]
+    wait_until(lambda: len(layout.alerts_json.read_text().splitlines()) == 32, "alerts.json, which is written second")
     first, *_, last = layout.alerts_json.read_text().splitlines()
     assert "srcgeoip" not in json.loads(first) and json.loads(last)["srcgeoip"] == "DE"
     daemon.signal(signal.SIGHUP)
